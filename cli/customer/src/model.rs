@@ -20,6 +20,8 @@ pub struct Configuration {
     pub format: Text,
     /// `None`: all events are exported.
     pub filter: Option<Filter>,
+    /// `None`: another format than `OCSF_PARQUET`.
+    pub ocsf: Option<Ocsf>,
     pub enabled: bool,
     pub connection_status: Text,
     pub connection_checked_at: Option<Text>,
@@ -68,6 +70,25 @@ pub struct FilterLists {
     pub actions: Option<Vec<Text>>,
     pub actor_types: Option<Vec<Text>>,
     pub target_types: Option<Vec<Text>>,
+}
+
+/// The choices of OCSF of an export.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ocsf {
+    pub version: Text,
+    /// Its own rules.
+    pub classes: Vec<OcsfRule>,
+}
+
+/// A rule for the events of an action.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OcsfRule {
+    pub action: Text,
+    /// `None`: all.
+    pub target_type: Option<Text>,
+    pub class: Text,
+    pub activity: Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +209,10 @@ pub struct Replay {
     pub to: Text,
     pub bucket_name: Text,
     pub bucket_path: Text,
+    /// `None`: as the configuration.
+    pub format: Option<Text>,
+    pub filter: Option<Filter>,
+    pub ocsf: Option<Ocsf>,
     pub place: Text,
     pub percent: u8,
     pub exported_through: Option<Text>,
@@ -287,6 +312,10 @@ pub struct Task {
     pub failure_reason: Option<Advice>,
     pub bytes: u64,
     pub object_key: Text,
+    /// The class of OCSF of its records. `None`: another format than `OCSF_PARQUET`.
+    pub ocsf_class: Option<Text>,
+    /// The number of records whose action no rule knows. `None`: as the class.
+    pub unknown_actions: Option<u64>,
 }
 
 /// The policies for the customer's AWS account.

@@ -26,8 +26,10 @@ const DOCUMENTS: &str = "externalId principalArn trustPolicy { document isRequir
 const REPAIR: &str = "id exportConfigurationId status from to overwrite requestedBy requestedAt updatedAt \
     error { code message } checked repaired present unrepaired \
     unrepairedFiles { exportJobId reason bucketName objectKey }";
-const REPLAY: &str = "id exportConfigurationId status error { code message } from to bucketName bucketPath place percent \
-    exportedThrough objects events bytes requestedBy requestedAt startedAt endedAt";
+const REPLAY: &str = "id exportConfigurationId status error { code message } from to bucketName bucketPath format \
+    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } } \
+    ocsf { version classes { action targetType class activity } } place percent exportedThrough objects events bytes \
+    requestedBy requestedAt startedAt endedAt";
 
 /// An operation that selects one field.
 #[derive(Clone, Copy, Debug)]

@@ -112,8 +112,8 @@ pub struct UpdateTargetInput {
     pub id: ID,
     /// The version that the change was made for. If it is not the current one, nothing changes (`CONFLICT`).
     version: Option<u64>,
-    /// Stores another role, bucket, path, Region, endpoint, KMS key or bucket owner although its test fails and the stored
-    /// connection works. A new access key is always tested first.
+    /// Stores another role, bucket, path, Region, endpoint, KMS key or bucket owner, or a change to or from the format
+    /// `OCSF_PARQUET`, although its test fails and the stored connection works. A new access key is always tested first.
     force: Option<bool>,
 }
 

@@ -53,11 +53,11 @@ impl ConfigurationMutation {
     }
 
     /// Changes the given fields. An export that assumed a role uses the access key afterwards. Another bucket, path, Region,
-    /// KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing changes
-    /// (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then tested.
-    /// A new access key, given by its ID and secret or by its secret alone, is always tested first
-    /// (`NEW_ACCESS_KEY_REFUSED`). `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour, and
-    /// to 100 of one person.
+    /// endpoint, KMS key or bucket owner, or a change to or from the format `OCSF_PARQUET`, is tested before it replaces a
+    /// working connection: unless the test succeeds, nothing changes (`NEW_CONNECTION_REFUSED`). With `force`, or if the
+    /// connection does not work, the change is stored and then tested. A new access key, given by its ID and secret or by its
+    /// secret alone, is always tested first (`NEW_ACCESS_KEY_REFUSED`). `TOO_MANY_CHANGES`: changes that send notices are
+    /// limited to 200 an hour, and to 100 of one person.
     async fn update_s3_access_key_export_configuration(
         &self,
         context: &Context<'_>,
@@ -71,10 +71,10 @@ impl ConfigurationMutation {
     }
 
     /// Changes the given fields. An export that used an access key assumes the role afterwards. Another role, bucket, path,
-    /// Region, KMS key or bucket owner is tested before it replaces a working connection: unless the test succeeds, nothing
-    /// changes (`NEW_CONNECTION_REFUSED`). With `force`, or if the connection does not work, the change is stored and then
-    /// tested, and a failed test undoes nothing. `TOO_MANY_CHANGES`: changes that send notices are limited to 200 an hour, and
-    /// to 100 of one person.
+    /// Region, KMS key or bucket owner, or a change to or from the format `OCSF_PARQUET`, is tested before it replaces a
+    /// working connection: unless the test succeeds, nothing changes (`NEW_CONNECTION_REFUSED`). With `force`, or if the
+    /// connection does not work, the change is stored and then tested, and a failed test undoes nothing. `TOO_MANY_CHANGES`:
+    /// changes that send notices are limited to 200 an hour, and to 100 of one person.
     async fn update_s3_assumed_role_export_configuration(
         &self,
         context: &Context<'_>,

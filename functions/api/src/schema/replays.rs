@@ -8,6 +8,9 @@ use domain::{
 
 use super::{
     context,
+    filter::ExportFilter,
+    format::ExportFormat,
+    ocsf::OcsfSettings,
     scalars::{DateTime, Long},
 };
 
@@ -102,7 +105,8 @@ pub enum ExportReplayStatus {
 /// A past period of an export, exported again.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportReplay {
-    /// Names the folder of its files and digests, as the ID of an export configuration does.
+    /// Names the folder of its digests and files, as the ID of an export configuration does. Files of the format
+    /// `OCSF_PARQUET` are beside the folder.
     id: ID,
     export_configuration_id: ID,
     status: ExportReplayStatus,
@@ -114,7 +118,14 @@ pub struct ExportReplay {
     to: DateTime,
     bucket_name: String,
     bucket_path: String,
-    /// The place of all its files: `s3://<bucket>/<path>/<id>`. `audit-export verify` takes it, with `--expect-through`.
+    /// The format of its files. A later change of the export does not affect it. Null: as the configuration.
+    format: Option<ExportFormat>,
+    /// The filter of its files, which a later change of the export does not affect either. Null: all events are exported.
+    filter: Option<ExportFilter>,
+    /// The choices of its files for the format `OCSF_PARQUET`. Null: another format.
+    ocsf: Option<OcsfSettings>,
+    /// The folder of its digests and files: `s3://<bucket>/<path>/<id>`. Files of the format `OCSF_PARQUET` are beside it,
+    /// and the digests name them. `audit-export verify` takes it, with `--expect-through`.
     place: String,
     /// The percentage of the period that is exported.
     percent: u8,
@@ -163,6 +174,9 @@ impl From<Replay> for ExportReplay {
             to: DateTime(replay.period.to),
             bucket_name: replay.destination.bucket_name.to_string(),
             bucket_path: replay.destination.bucket_path.map(|path| path.to_string()).unwrap_or_default(),
+            format: replay.format.map(Into::into),
+            filter: replay.filter.map(Into::into),
+            ocsf: replay.ocsf.map(Into::into),
             place,
             percent,
             exported_through: replay.progress.exported_through.map(DateTime),

@@ -7,6 +7,7 @@ use domain::{
         ConfigurationKey, ExportConfiguration,
         change::{Author, Change, Stamp},
     },
+    export_format::ExportFormat,
     interval::ExportInterval,
     replay::{Replay, ReplayEnd, ReplayMessage, ReplayProgress, ReplayState},
     time::Timestamp,
@@ -89,8 +90,8 @@ impl Replays for Memory {
     }
 }
 
-const FIELDS: &str =
-    "id exportConfigurationId status error { code message } from to bucketName bucketPath place percent
+const FIELDS: &str = "id exportConfigurationId status error { code message } from to bucketName bucketPath format
+    filter { include { actions } exclude { actions } } ocsf { version classes { action class } } place percent
     exportedThrough objects events bytes requestedBy requestedAt startedAt endedAt";
 
 const FROM: &str = "2026-11-20T00:00:00Z";
@@ -147,6 +148,7 @@ async fn a_replay_is_stored_reported_and_queued() {
     let event = world.changes().pop().unwrap();
     assert_eq!((&event["action"], &event["targets"][0]["id"]), (&json!("REPLAY"), &json!(id)));
     assert_eq!(event["auditPayload"]["replay"]["bucketPath"], "replays/siem");
+    assert_eq!([&replay["format"], &replay["ocsf"]], [&json!("NDJSON_GZIP"), &json!(null)]);
 
     world.change_replay(|replay| {
         replay.state = ReplayState::Running;
@@ -158,6 +160,20 @@ async fn a_replay_is_stored_reported_and_queued() {
     let listed = &listed["data"]["exportReplays"];
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!((&listed[0]["percent"], &listed[0]["events"]), (&json!(50), &json!(40)));
+}
+
+#[tokio::test]
+async fn a_replay_shows_what_its_files_have() {
+    let world = World::new();
+    let id = exported(&world).await;
+    world.change_stored(&id, |stored| {
+        stored.format = ExportFormat::OcsfParquet;
+        stored.filter = serde_json::from_value(json!({"include": {"actions": ["DELETE*"]}})).unwrap();
+    });
+    let replay = configuration(&request(&world, &id, [FROM, TO, "replays/siem"]).await).clone();
+    assert_eq!(replay["format"], "OCSF_PARQUET");
+    assert_eq!(replay["filter"], json!({"include": {"actions": ["DELETE*"]}, "exclude": null}));
+    assert_eq!(replay["ocsf"], json!({"version": "1.3.0", "classes": []}));
 }
 
 #[tokio::test]

@@ -44,12 +44,14 @@ pub struct FieldOptions {
     #[arg(long, value_parser = parse_format)]
     format: Option<ExportFormat>,
 
-    /// The version of OCSF of the format `ocsf-parquet`: 1.3.0 (the default) or 1.8.0
+    /// The version of OCSF of the format `ocsf-parquet`: 1.3.0 (the default) or 1.8.0. In an update, this and
+    /// `--ocsf-class` replace all choices of OCSF: without `--ocsf-class` the export loses its rules
     #[arg(long, value_name = "VERSION", value_parser = ocsf_version)]
     ocsf_version: Option<String>,
 
     /// The class, and the activity, of the events of an action, for the format `ocsf-parquet`: for example
-    /// `PUBLISH=ENTITY_MANAGEMENT:Update`; can be repeated, and replaces the rules of FILE
+    /// `PUBLISH=ENTITY_MANAGEMENT:Update`; can be repeated, and replaces the rules of FILE. In an update, this and
+    /// `--ocsf-version` replace all choices of OCSF: without `--ocsf-version` the version is the default
     #[arg(long = "ocsf-class", value_name = "ACTION=CLASS[:ACTIVITY]", value_parser = ocsf_class)]
     ocsf_classes: Vec<RawRule>,
 

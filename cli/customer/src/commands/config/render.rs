@@ -3,7 +3,7 @@
 use terminal::{short_duration, text::Text};
 
 use crate::{
-    model::{Backlog, Configuration, FilterLists, NextStep, Status},
+    model::{Backlog, Configuration, Filter, FilterLists, NextStep, Ocsf, OcsfRule, Status},
     output::{Column, Style, Tone},
 };
 
@@ -158,10 +158,7 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
     };
     let status_name = style.paint(status_tone(&configuration.connection_status), &configuration.connection_status);
     let changed_by = |time: &Text, person: &Text| Some(format!("{} by {person}", style.time(time)));
-    let filter = configuration.filter.as_ref();
-    let included = |list| listed(filter.and_then(|filter| filter.include.as_ref()), list);
-    let excluded = |list| listed(filter.and_then(|filter| filter.exclude.as_ref()), list);
-    style.fields(&[
+    let destination = [
         ("id", Some(configuration.id.to_string())),
         ("description", text(&configuration.description)),
         ("destination", Some(location(configuration))),
@@ -179,12 +176,8 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("external ID", endpoint.role_arn.as_ref().map(|_| configuration.external_id.to_string())),
         ("interval", Some(interval(&configuration.interval))),
         ("format", Some(configuration.format.to_string())),
-        ("included actions", included(|lists| lists.actions.as_deref())),
-        ("included actor types", included(|lists| lists.actor_types.as_deref())),
-        ("included target types", included(|lists| lists.target_types.as_deref())),
-        ("excluded actions", excluded(|lists| lists.actions.as_deref())),
-        ("excluded actor types", excluded(|lists| lists.actor_types.as_deref())),
-        ("excluded target types", excluded(|lists| lists.target_types.as_deref())),
+    ];
+    let state = [
         ("enabled", Some(if configuration.enabled { "yes" } else { "no" }.to_owned())),
         ("health", Some(style.paint(health_tone(&configuration.status.health), &configuration.status.health))),
         ("connection", Some(format!("{status_name}{status}"))),
@@ -200,7 +193,32 @@ fn fields(configuration: &Configuration, style: &Style) -> String {
         ("created", changed_by(&configuration.created_at, &configuration.created_by)),
         ("changed", changed_by(&configuration.updated_at, &configuration.updated_by)),
         ("version", Some(configuration.version.to_string())),
-    ])
+    ];
+    let contents = contents(configuration.filter.as_ref(), configuration.ocsf.as_ref());
+    style.fields(&[&destination[..], &contents, &state].concat())
+}
+
+/// Returns the fields that decide about the events of files, and about their records of OCSF.
+pub fn contents(filter: Option<&Filter>, ocsf: Option<&Ocsf>) -> [(&'static str, Option<String>); 8] {
+    let included = |list| listed(filter.and_then(|filter| filter.include.as_ref()), list);
+    let excluded = |list| listed(filter.and_then(|filter| filter.exclude.as_ref()), list);
+    let classes = ocsf.map(|ocsf| ocsf.classes.iter().map(class).collect::<Vec<_>>().join(", "));
+    [
+        ("OCSF version", ocsf.map(|ocsf| ocsf.version.to_string())),
+        ("OCSF classes", classes.filter(|classes| !classes.is_empty())),
+        ("included actions", included(|lists| lists.actions.as_deref())),
+        ("included actor types", included(|lists| lists.actor_types.as_deref())),
+        ("included target types", included(|lists| lists.target_types.as_deref())),
+        ("excluded actions", excluded(|lists| lists.actions.as_deref())),
+        ("excluded actor types", excluded(|lists| lists.actor_types.as_deref())),
+        ("excluded target types", excluded(|lists| lists.target_types.as_deref())),
+    ]
+}
+
+/// Formats a rule like the option `--ocsf-class`, with the target type in parentheses.
+fn class(OcsfRule { action, target_type, class, activity }: &OcsfRule) -> String {
+    let target_type = target_type.as_ref().map(|target_type| format!(" ({target_type})")).unwrap_or_default();
+    format!("{action}{target_type}={class}:{activity}")
 }
 
 /// Formats a list of one side of a filter. `None`: it is not given.
@@ -351,6 +369,21 @@ mod tests {
     #[test]
     fn one_that_works() {
         insta::assert_snapshot!(configuration(&changed(&json!({})), &style()));
+    }
+
+    #[test]
+    fn one_with_choices_of_ocsf() {
+        let rule = |action: &str, target_type: Option<&str>, class: &str, activity: &str| json!({ "action": action, "targetType": target_type, "class": class, "activity": activity });
+        let rules = [
+            rule("PUBLISH", None, "ENTITY_MANAGEMENT", "Update"),
+            rule("SHARE", Some("DATA_SOURCE"), "API_ACTIVITY", "Other"),
+        ];
+        let with = |classes: &[Value]| {
+            let ocsf = json!({ "version": "1.8.0", "classes": classes });
+            configuration(&changed(&json!({ "format": "OCSF_PARQUET", "ocsf": ocsf })), &style())
+        };
+        insta::assert_snapshot!(with(&rules));
+        assert!(!with(&[]).contains("OCSF classes"));
     }
 
     #[test]

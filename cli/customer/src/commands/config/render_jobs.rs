@@ -30,7 +30,8 @@ const JOBS: &[Column<Job>] = &[
 /// The columns that fit into 80 characters.
 const NARROW_JOBS: usize = 3;
 
-const TASKS: &[Column<Task>] = &[
+/// The columns before the object, whose name is below on a narrow terminal.
+const TASKS: [Column<Task>; 6] = [
     Column {
         heading: "TASK",
         cell: |task, _| (Tone::Plain, task.id.rsplit('.').next().unwrap_or_default().to_owned()),
@@ -40,11 +41,15 @@ const TASKS: &[Column<Task>] = &[
     Column { heading: "OFFSET", cell: |task, _| (Tone::Plain, task.offset.to_string()) },
     Column { heading: "EVENTS", cell: |task, _| (Tone::Plain, task.limit.to_string()) },
     Column { heading: "STORED", cell: |task, _| (Tone::Plain, bytes(task.bytes)) },
-    Column { heading: "OBJECT", cell: |task, _| (Tone::Plain, task.object_key.to_string()) },
 ];
 
-/// The columns before the object, whose name is below on a narrow terminal.
-const NARROW_TASKS: usize = 6;
+/// The further columns of tasks with records of OCSF.
+const TASKS_OF_OCSF: [Column<Task>; 2] = [
+    Column { heading: "CLASS", cell: |task, _| (Tone::Plain, or_dash(task.ocsf_class.as_ref())) },
+    Column { heading: "UNKNOWN", cell: |task, _| (Tone::Plain, or_dash(task.unknown_actions)) },
+];
+
+const OBJECT: Column<Task> = Column { heading: "OBJECT", cell: |task, _| (Tone::Plain, task.object_key.to_string()) };
 
 pub fn jobs(jobs: &[Job], style: &Style) -> String {
     if jobs.is_empty() {
@@ -84,13 +89,32 @@ pub fn tasks(tasks: &[Task], style: &Style) -> String {
     if tasks.is_empty() {
         return NO_TASKS.to_owned();
     }
-    let mut sections = vec![style.fitted_with_line(TASKS, NARROW_TASKS, tasks)];
+    let is_of_ocsf = tasks.iter().any(|task| task.ocsf_class.is_some());
+    let mut columns = Vec::from(TASKS);
+    columns.extend(TASKS_OF_OCSF.into_iter().filter(|_| is_of_ocsf));
+    let narrow = columns.len();
+    columns.push(OBJECT);
+    let mut sections = vec![style.fitted_with_line(&columns, narrow, tasks)];
+    sections.extend(unknown_actions(tasks));
     for task in tasks {
         let reason = task.failure_reason.as_ref();
         sections
             .extend(reason.map(|reason| style.wrapped(&style.paint(Tone::Bad, &format!("{}: {reason}", task.id)), 2)));
     }
     sections.join("\n\n")
+}
+
+/// Formats the number of events of all tasks whose action no rule of OCSF knows. `None`: there are none.
+fn unknown_actions(tasks: &[Task]) -> Option<String> {
+    match tasks.iter().filter_map(|task| task.unknown_actions).fold(0_u64, u64::saturating_add) {
+        0 => None,
+        1 => Some("1 event has an action that no rule of OCSF knows.".to_owned()),
+        several => Some(format!("{several} events have an action that no rule of OCSF knows.")),
+    }
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 fn optional_time(time: Option<&Text>, style: &Style) -> String {
@@ -192,6 +216,24 @@ mod tests {
             assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
             insta::assert_snapshot!(format!("tasks_of_{width}_columns"), shown);
         }
+    }
+
+    #[test]
+    fn tasks_of_ocsf_have_a_class_and_unknown_actions() {
+        let task = |number: u64, class: &str, unknown: u64| {
+            json!({
+                "id": format!("{ID}.1.{number}"), "attempts": 1, "offset": 150_000, "limit": 150_000,
+                "status": "SUCCEEDED", "failureReason": null, "bytes": 999_000,
+                "objectKey": "ext/audit/region=eu-west-1/a.parquet", "ocsfClass": class, "unknownActions": unknown,
+            })
+        };
+        let known: Vec<Task> = serde_json::from_value(json!([task(1, "ENTITY_MANAGEMENT", 0)])).unwrap();
+        assert!(!tasks(&known, &style()).contains("that no rule"));
+        let list = json!([task(1, "ENTITY_MANAGEMENT", 0), task(2, "API_ACTIVITY", 150_000)]);
+        let list: Vec<Task> = serde_json::from_value(list).unwrap();
+        let shown = tasks(&list, &Style { width: Some(80), ..style() });
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        insta::assert_snapshot!("tasks_of_ocsf", shown);
     }
 
     #[test]

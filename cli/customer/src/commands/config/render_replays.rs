@@ -2,7 +2,7 @@
 
 use terminal::text::shell_word;
 
-use super::{render_jobs::bytes, run::count};
+use super::{render, render_jobs::bytes, run::count};
 use crate::{
     model::Replay,
     output::{Column, Style, Tone},
@@ -52,16 +52,21 @@ pub fn replays(replays: &[Replay], style: &Style) -> String {
 pub fn replay(replay: &Replay, verify: &str, style: &Style) -> String {
     let delivered =
         [count(replay.events, "event"), count(replay.objects, "file"), count(replay.bytes, "byte")].join(", ");
-    let fields = style.fields(&[
+    let period = [
         ("id", Some(replay.id.to_string())),
         ("status", Some(style.paint(tone(replay), &replay.status))),
         ("received from", Some(style.time(&replay.from))),
         ("until", Some(style.time(&replay.to))),
+        ("format", replay.format.as_ref().map(ToString::to_string)),
+    ];
+    let progress = [
         ("exported through", replay.exported_through.as_ref().map(|through| style.time(through))),
         ("delivered", Some(format!("{} %: {delivered}", replay.percent))),
         ("place", Some(replay.place.to_string())),
         ("error", replay.error.as_ref().map(|error| error.code.to_string())),
-    ]);
+    ];
+    let contents = render::contents(replay.filter.as_ref(), replay.ocsf.as_ref());
+    let fields = style.fields(&[&period[..], &contents, &progress].concat());
     format!("{fields}\n\n{}", advice(replay, verify))
 }
 
@@ -135,6 +140,11 @@ pub mod tests {
     #[test]
     fn a_replay_is_a_record_with_the_next_step() {
         insta::assert_snapshot!("replay_running", replay(&replay_with(&json!({})), "", &style()));
+        let of_ocsf = replay_with(&json!({
+            "format": "OCSF_PARQUET", "filter": { "include": { "actions": ["DELETE*"] } },
+            "ocsf": { "version": "1.3.0", "classes": [] },
+        }));
+        insta::assert_snapshot!("replay_of_ocsf", replay(&of_ocsf, "", &style()));
         for (state, step) in [
             (json!({"status": "SUCCEEDED"}), "--expect-through 2026-11-22T00:00:00.000Z --profile production"),
             (json!({"status": "CANCELLED"}), "The same request continues the replay"),

@@ -23,9 +23,9 @@ use crate::{
 ///
 /// The changes are options, a JSON file, or both; an option takes precedence over the file's field. Fields that are not given
 /// stay unchanged. An empty text (`--description ""`), or null in the file, clears an optional field. A filter replaces the
-/// whole earlier one. With a role the export uses it from now on, and with an access key that. A new access key is always tested
-/// first, and so is another bucket, path, Region, endpoint, KMS key, owner or role if the connection works: nothing is changed
-/// unless the test succeeds. If the connection does not work, the change is stored and then tested, so that it can be repaired in
+/// whole earlier one, and options of OCSF replace all earlier choices of OCSF, its version and its rules. With a role the export uses it from now on, and with an access key that. A new access key is always tested
+/// first, and so is another bucket, path, Region, endpoint, KMS key, owner or role, or a change to or from the format
+/// `OCSF_PARQUET`, if the connection works: nothing is changed unless the test succeeds. If the connection does not work, the change is stored and then tested, so that it can be repaired in
 /// steps.
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
