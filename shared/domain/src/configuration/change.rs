@@ -222,7 +222,7 @@ struct Payload<'a> {
 enum Content<'a> {
     Change(Box<Sides<'a>>),
     Repair { repair: RepairTerms },
-    Replay { replay: Box<ReplaySettings> },
+    Replay { replay: Box<ReplaySettings<'a>> },
 }
 
 /// The settings before and after a change.
@@ -258,11 +258,14 @@ impl<'a> Payload<'a> {
         Self { kind: REPAIR_PAYLOAD_TYPE, version: 1, content: Content::Repair { repair: terms } }
     }
 
-    fn replay(replay: &Replay) -> Self {
+    fn replay(replay: &'a Replay) -> Self {
         let replay = ReplaySettings {
             id: replay.key.replay_id,
             period: replay.period,
             destination: without_layout(&replay.destination),
+            format: replay.format,
+            filter: replay.filter.as_ref(),
+            ocsf: replay.ocsf.as_ref(),
             attempt: replay.attempt,
         };
         Self { kind: REPLAY_PAYLOAD_TYPE, version: 1, content: Content::Replay { replay: Box::new(replay) } }
@@ -278,15 +281,22 @@ struct RepairTerms {
     overwrite: bool,
 }
 
-/// The period of a replay, and the place that it is copied to, under the names of the API.
+/// The period of a replay, the place that it is copied to, and the contents of its files, under the names of the API.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReplaySettings {
+struct ReplaySettings<'a> {
     id: ReplayId,
     #[serde(flatten)]
     period: ReplayPeriod,
     #[serde(flatten)]
     destination: Destination,
+    /// `None`: the configuration's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<ExportFormat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<&'a EventFilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocsf: Option<&'a OcsfSettings>,
     attempt: u32,
 }
 
@@ -520,10 +530,21 @@ mod tests {
                 "from": "2026-11-22T00:00:00.000Z", "to": "2026-11-22T12:00:00.000Z",
                 "bucketName": "acme-audit", "bucketPath": "replays/siem", "region": "eu-west-1",
                 "kmsKeyArn": "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-                "expectedBucketOwner": "222222222222", "attempt": 1,
+                "expectedBucketOwner": "222222222222", "format": "NDJSON_GZIP", "attempt": 1,
             }});
             assert_eq!(event["auditPayload"], expected);
         }
+        let filter = json!({"exclude": {"actions": ["QUERY"]}});
+        let of_ocsf = crate::replay::Replay {
+            format: Some(ExportFormat::OcsfParquet),
+            filter: serde_json::from_value(filter.clone()).unwrap(),
+            ocsf: Some(OcsfSettings::default()),
+            ..replay
+        };
+        let (event, _) = event_of(Change::Replay { of: &of, replay: &of_ocsf }, &author());
+        let replay = &event["auditPayload"]["replay"];
+        let expected = [json!("OCSF_PARQUET"), filter, json!({"version": "1.3.0"})];
+        assert_eq!([&replay["format"], &replay["filter"], &replay["ocsf"]].map(Clone::clone), expected);
     }
 
     #[test]
