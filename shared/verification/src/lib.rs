@@ -33,6 +33,7 @@ pub use archive::{Archive, Entry, ReadError};
 pub use breaks::{Break, BreakCode};
 pub use chain::MAX_DIGEST_LENGTH;
 pub use keys::{InvalidPublicKey, MAX_PUBLIC_KEYS, PublicKeys};
+pub use names::BESIDE;
 pub use options::{MAX_CLOCK_SKEW, MAX_CONCURRENCY, Options, Origin, Progress};
 pub use origin::{ClaimedOrigin, claimed_origin_of};
 pub use pair::MAX_SIGNATURE_LENGTH;

@@ -78,7 +78,7 @@ fn parse_compact_time(text: &str) -> Option<Timestamp> {
 
 /// The beginning of the names of files in the layout of Security Lake: they are beside the folder of the export, and relative to it
 /// like all names.
-pub(crate) const BESIDE: &str = "../";
+pub const BESIDE: &str = "../";
 
 /// The parts of the name of an object in the layout of Security Lake, below the bucket path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

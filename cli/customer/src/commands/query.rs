@@ -13,7 +13,7 @@ use domain::digest::DigestObject;
 use futures::TryStreamExt;
 use host::Clock;
 use terminal::grouped;
-use verification::{Archive, Progress, ProvenObject, ReadError, Report, read_proven, verify};
+use verification::{Archive, BESIDE, Progress, ProvenObject, ReadError, Report, read_proven, verify};
 
 use self::duckdb::{DuckDb, TableFormat, View};
 use super::{
@@ -21,9 +21,6 @@ use super::{
     place::{self, Display, Export, Folder, Format, PlaceArguments, Source},
 };
 use crate::{failure::Failure, files::write_below, temporary_folder::TemporaryFolder};
-
-/// The beginning of names that are beside the export's folder.
-const BESIDE: &str = "../";
 
 /// The folders of an export with events.
 const DAY: &str = "date=";

@@ -18,7 +18,7 @@ use futures::{
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde::Deserialize;
-use verification::{Archive, Entry, Place, ReadError};
+use verification::{Archive, BESIDE, Entry, Place, ReadError};
 use zeroize::Zeroizing;
 
 use super::aws_error;
@@ -26,9 +26,6 @@ use crate::{
     aws_cli::{Aws, AwsCli},
     failure::Failure,
 };
-
-/// The beginning of names beside the export's folder.
-const BESIDE: &str = "../";
 
 /// Attempts of one request, including the first.
 const MAX_ATTEMPTS: u32 = 5;
