@@ -10,6 +10,7 @@ pub mod firehose;
 pub mod measured;
 mod money;
 pub mod price;
+pub mod queued;
 pub mod service;
 pub mod tenant;
 mod traffic;

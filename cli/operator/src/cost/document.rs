@@ -10,7 +10,7 @@ use super::{
     Estimate, Parameters, Part, Traffic,
     firehose::Comparison,
     money::Dollars,
-    price,
+    price, queued,
     service::RequestShape,
     tests::USUAL,
     traffic::{DAYS_PER_MONTH, float},
@@ -173,6 +173,20 @@ fn batches() -> String {
     table.0
 }
 
+/// Returns the costs of receiving a million single events over the queue, without a function in between.
+fn single_events() -> String {
+    let mut table = Table::new(&["A million events, one to a request", "Receiving them"]);
+    let service = for_a_million(|parameters| parameters.events_per_request = 1).0[0];
+    table.add(&["over the service's API".to_owned(), service.to_string()]);
+    for messages in [1, 10, queued::MAX_MESSAGES_OF_A_WRITE] {
+        let traffic = estimate(|parameters| parameters.events_per_request = messages).traffic;
+        let together =
+            if messages == 1 { "each alone".to_owned() } else { format!("{messages} of a tenant arrive together") };
+        table.add(&[format!("into the queue, {together}"), queued::ingest(&traffic).dollars_per_month.to_string()]);
+    }
+    table.0
+}
+
 fn retentions() -> String {
     let mut table = Table::new(&["`RetentionDays`", "Storage", "**A million events**"]);
     for retention_days in [7, 30, 90, 365] {
@@ -263,6 +277,7 @@ fn the_page_has_the_figures_of_the_model() {
         ("examples", examples()),
         ("batches", batches()),
         ("retentions", retentions()),
+        ("single-events", single_events()),
         ("configurations", configurations()),
         ("break-even", break_even()),
     ]);

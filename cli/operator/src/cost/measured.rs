@@ -98,6 +98,12 @@ const PLATFORM_LOG_BYTES: f64 = 450.0 + 2.0 * LOG_LINE_BYTES;
 /// The lines of API Gateway, ingest ("events were stored") and Lambda.
 pub const INGEST_LOG_BYTES: f64 = 350.0 + 280.0 + 2.0 * LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 
+/// The line of the HTTP API in infra/queued-events for each request.
+pub const QUEUED_ACCESS_LOG_BYTES: f64 = 170.0 + LOG_LINE_BYTES;
+
+/// The lines of ingest and Lambda for a batch of messages.
+pub const QUEUED_INGEST_LOG_BYTES: f64 = 280.0 + LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
+
 /// Our lines of a run ("a window was exported", "all is exported") and Lambda's.
 pub const RUN_LOG_BYTES: f64 = 430.0 + 280.0 + 2.0 * LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 

@@ -76,6 +76,17 @@ pub const API_GATEWAY_REQUEST: Price = Price {
     evidence: Evidence::StatedByAws,
 };
 
+/// The first 300 million a month; one for each 512 KB.
+pub const API_GATEWAY_HTTP_REQUEST: Price = Price {
+    name: "API Gateway, HTTP",
+    dollars: 1.0,
+    units: MILLION,
+    unit: "requests",
+    source: API_GATEWAY,
+    as_of: "2025-05",
+    evidence: Evidence::StatedByAws,
+};
+
 pub const LAMBDA_REQUEST: Price = Price {
     name: "Lambda, requests",
     dollars: 0.2,
@@ -300,8 +311,9 @@ pub const FIREHOSE_INGESTION: Price = Price {
 
 /// Every price, in the order of the bill.
 #[cfg(test)]
-pub const ALL: [&Price; 22] = [
+pub const ALL: [&Price; 23] = [
     &API_GATEWAY_REQUEST,
+    &API_GATEWAY_HTTP_REQUEST,
     &LAMBDA_REQUEST,
     &LAMBDA_ARM64,
     &LAMBDA_X86,

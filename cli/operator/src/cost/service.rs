@@ -28,7 +28,7 @@ pub const WRITE_SHARDS: f64 = 4.0;
 /// Retention of logs in months.
 const LOG_RETENTION_MONTHS: f64 = 3.0;
 /// Megabytes of memory.
-const INGEST_MEMORY: f64 = 1_024.0;
+pub(super) const INGEST_MEMORY: f64 = 1_024.0;
 /// Megabytes of memory: one whole processor.
 const EXPORTER_MEMORY: f64 = 1_769.0;
 /// Concurrent export runs.
@@ -72,7 +72,7 @@ const DIGEST_PUTS: f64 = 2.0;
 /// `DynamoDB` reads are billed by 4 KB.
 const READ_UNIT_BYTES: f64 = 4.0 * KILOBYTE;
 /// The factor for writes and checks in a transaction.
-const TRANSACTION: f64 = 2.0;
+pub(super) const TRANSACTION: f64 = 2.0;
 /// Bytes of a full page of a query.
 const PAGE_BYTES: f64 = KILOBYTE * KILOBYTE;
 /// Bytes that `DynamoDB` adds to each stored item.
@@ -140,7 +140,7 @@ impl RequestShape {
     }
 
     /// Returns the billed milliseconds of the ingest function.
-    fn milliseconds(&self, traffic: &Traffic) -> f64 {
+    pub(super) fn milliseconds(&self, traffic: &Traffic) -> f64 {
         let parameters = traffic.parameters();
         let typical_events =
             f64::from(parameters.events_per_request) * f64::from(parameters.event_bytes) / f64::from(EVENT_BYTES);
@@ -437,7 +437,7 @@ fn interpolated(points: &[(f64, f64)], at: f64, scale: fn(f64) -> f64) -> f64 {
 }
 
 /// Returns the write request units of an item.
-fn kilobytes(bytes: f64) -> f64 {
+pub(super) fn kilobytes(bytes: f64) -> f64 {
     (bytes / KILOBYTE).ceil().max(1.0)
 }
 
