@@ -8,16 +8,26 @@ pub(crate) fn is_equal(one: &[u8], other: &[u8]) -> bool {
     }
     // The last chunk overlaps the one before it.
     if let (Some(one_end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        let (one, other) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
-        return word(*one_end) == word(*other_end)
-            && one.iter().zip(other).all(|(one, other)| word(*one) == word(*other));
+        return one_end == other_end && have_equal_chunks(one, other);
+    }
+    if let (Some(one_end), Some(other_end)) = (one.last_chunk::<4>(), other.last_chunk::<4>()) {
+        return one_end == other_end && one.first_chunk::<4>() == other.first_chunk::<4>();
     }
     one.iter().zip(other).all(|(one, other)| one == other)
 }
 
+/// Compares chunks of eight bytes, and not what is left.
 #[inline]
-fn word(bytes: [u8; 8]) -> u64 {
-    u64::from_le_bytes(bytes)
+fn have_equal_chunks(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let (Some((one_chunk, one_rest)), Some((other_chunk, other_rest))) =
+        (one.split_first_chunk::<8>(), other.split_first_chunk::<8>())
+    {
+        if one_chunk != other_chunk {
+            return false;
+        }
+        (one, other) = (one_rest, other_rest);
+    }
+    true
 }
 
 #[cfg(test)]

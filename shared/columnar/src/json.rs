@@ -20,12 +20,16 @@ pub(crate) struct Value<'json> {
     pub(crate) kind: Kind,
 }
 
+/// As long as a word: a value with padding is copied in parts that a processor has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub(crate) enum Kind {
     Null,
     Boolean,
     Number,
-    Text { has_escapes: bool },
+    /// A text that is written without escapes.
+    Text,
+    EscapedText,
     Array,
     Object,
 }
@@ -37,8 +41,8 @@ impl<'json> Value<'json> {
         'json: 'text,
     {
         match self.kind {
-            Kind::Text { has_escapes: false } => self.raw.get(1..self.raw.len() - 1),
-            Kind::Text { has_escapes: true } => {
+            Kind::Text => self.raw.get(1..self.raw.len() - 1),
+            Kind::EscapedText => {
                 unescape(self.raw.get(1..self.raw.len() - 1)?, unescaped)?;
                 Some(unescaped)
             }
@@ -118,8 +122,8 @@ impl<'json> Scanner<'json> {
     pub(crate) fn name(&mut self) -> Result<Value<'json>, Malformed> {
         self.peek();
         let start = self.at;
-        let has_escapes = self.string()?;
-        let name = Value { raw: self.since(start), kind: Kind::Text { has_escapes } };
+        let kind = self.string()?;
+        let name = Value { raw: self.since(start), kind };
         self.take(b':')?;
         Ok(name)
     }
@@ -159,7 +163,7 @@ impl<'json> Scanner<'json> {
         let first = self.peek();
         let start = self.at;
         let kind = match first {
-            b'"' => Kind::Text { has_escapes: self.string()? },
+            b'"' => self.string()?,
             b'{' => self.container().map(|()| Kind::Object)?,
             b'[' => self.container().map(|()| Kind::Array)?,
             _ => self.scalar()?,
@@ -213,14 +217,14 @@ impl<'json> Scanner<'json> {
         }
     }
 
-    /// Consumes a string, and returns whether it has escapes.
+    /// Consumes a string.
     #[inline]
-    fn string(&mut self) -> Result<bool, Malformed> {
+    fn string(&mut self) -> Result<Kind, Malformed> {
         if self.json.get(self.at) != Some(&b'"') {
             return Err(self.malformed());
         }
         self.at += 1;
-        let mut has_escapes = false;
+        let mut kind = Kind::Text;
         loop {
             let rest = self.json.get(self.at..).unwrap_or_default();
             let plain = plain_length(rest);
@@ -228,10 +232,10 @@ impl<'json> Scanner<'json> {
             match rest.get(plain) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(has_escapes);
+                    return Ok(kind);
                 }
                 Some(b'\\') => {
-                    has_escapes = true;
+                    kind = Kind::EscapedText;
                     self.at += match rest.get(plain + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'u') if escaped_code_unit(rest.get(plain..).unwrap_or_default()).is_some() => 6,
