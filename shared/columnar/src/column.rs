@@ -2,12 +2,12 @@
 
 use crate::{
     bounds::Bounds,
-    compressor::Compressor,
+    compressor::{Compressor, Content, ZSTD_LEVEL},
     dictionary::Dictionary,
     error::EncodeError,
     levels,
     plain::push_plain,
-    schema::{Layout, ZSTD_LEVEL},
+    schema::Layout,
 };
 use bytes::Bytes;
 use parquet::{
@@ -175,22 +175,22 @@ impl Column {
         if layout.max_definition > 0 {
             push_encoded_levels(body, &page.definitions, layout.max_definition)?;
         }
-        let encoding = if let Some(dictionary) = dictionary {
+        let (encoding, content) = if let Some(dictionary) = dictionary {
             let bit_width = levels::bit_width(dictionary.largest_index());
             body.push(bit_width);
             levels::encode(&page.indexes, bit_width, body);
             if layout.has_bounds {
                 dictionary.bound(&page.indexes, &mut page.bounds);
             }
-            Encoding::RLE_DICTIONARY
+            (Encoding::RLE_DICTIONARY, Content::Values)
         } else {
             body.extend_from_slice(&page.plain);
             chunk.has_plain_pages = true;
-            Encoding::PLAIN
+            (Encoding::PLAIN, layout.content)
         };
         let body_length = body.len();
         let data = Page::DataPage {
-            buf: compressor.compressed_body()?,
+            buf: compressor.compressed_body(content)?,
             num_values: narrowed(page.values)?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -222,7 +222,7 @@ impl Column {
             self.bloom_filter = Some(bloom_filter);
         }
         let page = Page::DictionaryPage {
-            buf: compressor.compressed(dictionary.plain())?,
+            buf: compressor.compressed_dictionary(dictionary.plain())?,
             num_values: narrowed(dictionary.len())?,
             encoding: Encoding::PLAIN,
             is_sorted: false,

@@ -10,11 +10,11 @@ use parquet::{
     },
 };
 
+use crate::compressor::Content;
+
 /// The version of the schema, in the metadata of each file. A column that is added, removed or filled by another rule makes a
 /// new one.
 pub const SCHEMA_VERSION: u32 = 1;
-
-pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// The columns. docs/FORMATS.md has the same text, and says how they are filled.
 pub const SCHEMA: &str = "message audit_event {
@@ -97,6 +97,8 @@ pub(crate) struct Layout {
     pub(crate) max_definition: u8,
     pub(crate) is_in_list: bool,
     pub(crate) has_dictionary: bool,
+    /// That of pages without a dictionary.
+    pub(crate) content: Content,
     /// Whether readers can skip pages by their smallest and largest value. Those of JSON tell nothing.
     pub(crate) has_bounds: bool,
     pub(crate) has_bloom_filter: bool,
@@ -113,6 +115,7 @@ impl Layout {
             max_definition: column.max_def_level().unsigned_abs().to_le_bytes()[0],
             is_in_list: column.max_rep_level() > 0,
             has_dictionary: !(is_json || is_time || is_unique),
+            content: if is_time || is_unique { Content::Values } else { Content::Texts },
             has_bounds: !is_json,
             has_bloom_filter: matches!(path.as_str(), "actor.id" | "targets.list.element.id"),
         }
