@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use columnar::{ENCODER_VERSION, PARQUET_RAW_LENGTH, PARQUET_STORED_LENGTH, ParquetEncoder};
-use domain::{block::BlockId, tenant::TenantId, time::Timestamp};
+use domain::{
+    block::{BlockDecoder, BlockId},
+    tenant::TenantId,
+    time::Timestamp,
+};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
@@ -102,10 +106,14 @@ impl Files {
     fn push_blocks(&mut self, arguments: &Arguments) -> Result<()> {
         let file = CorpusFile { path: arguments.source.clone(), events: 0, block_events: 1 };
         let tenant = TenantId::parse(TENANT)?;
+        // Kept from block to block, as the converter keeps them.
+        let (mut decoder, mut lines) = (BlockDecoder::default(), Vec::new());
         for block in file.blocks()? {
             let block = block?.stored(&tenant, BlockId::lowest_at(Timestamp::EPOCH))?;
             block.check(&tenant)?;
-            self.push(&block.inflate()?)?;
+            lines.clear();
+            decoder.append(&block, &mut lines)?;
+            self.push(&lines)?;
         }
         Ok(())
     }
