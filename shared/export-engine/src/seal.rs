@@ -28,7 +28,7 @@ pub(crate) async fn seal(
 ) -> Result<SealedDigest, PortError> {
     let mut objects = runs.intents(lease, window.id).await?;
     // An intent beyond the checkpoint was never carried out, or the next window finds its object again.
-    objects.retain(|object| Some(object.last_block) <= window.checkpoint.last_block);
+    objects.retain(|object| window.checkpoint.covers(object));
     if objects.len() as u64 != window.checkpoint.objects {
         let detail = format!("{} intents, {} objects delivered", objects.len(), window.checkpoint.objects);
         return Err(PortError::internal("seal digest", detail));

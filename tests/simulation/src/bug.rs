@@ -21,6 +21,13 @@ pub enum KnownBug {
     FormatNotStored,
     /// A retry uses the filter of the configuration instead of that of the plan.
     FilterNotStored,
+    /// A retry uses the choices of OCSF of the configuration instead of those of the plan.
+    OcsfNotStored,
+    /// Of the objects of the same blocks, only that of the first class is announced.
+    IntentPerBatch,
+    /// The checkpoint is stored after the first of the objects of the same blocks, so that those of other classes are never
+    /// written and miss in the digest.
+    CheckpointPerObject,
     /// The checkpoint is stored with the intent, before the object is in the bucket.
     CheckpointBeforeCompletion,
     /// A resumed run skips the first page of the rest.

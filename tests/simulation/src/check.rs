@@ -1,9 +1,9 @@
 //! The checks of the promises after all faults have ended.
 
 use std::{
-    borrow::Cow,
     collections::BTreeSet,
     io::{self, BufRead, Read},
+    ops::Range,
 };
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use domain::{
     export_format::ExportFormat,
     export_job::{ExportJob, ExportJobStatus, Intent},
     export_run::ExportState,
-    object_key::export_prefix,
+    object_key::{export_prefix, lake_folder},
+    ocsf::OcsfSettings,
     replay::{Replay, ReplayEnd, ReplayState, ReplayStatus},
     time::Timestamp,
 };
@@ -28,6 +29,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     outcome::HistoryOutcome,
     ports::FINGERPRINT,
+    records::{lines_of_file, of_class, records},
     world::{RunItems, WorldState},
 };
 
@@ -47,7 +49,7 @@ pub(crate) struct Expectations {
 /// Checks everything that a customer can see.
 pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Expectations) -> HistoryOutcome {
     let mut violations = state.violations.clone();
-    let (mut objects, mut digests, mut left_out) = (0, 0, 0);
+    let (mut objects, mut of_classes, mut digests, mut left_out) = (0, 0, 0, 0);
     for key in keys {
         let mut complain = |text: String| violations.push(format!("{key}: {text}"));
         let is_deleted = !state.configurations.contains_key(key);
@@ -70,6 +72,8 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
             Ok(chain) => {
                 digests += chain.len();
                 objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+                let all = chain.iter().flat_map(|digest| &digest.objects);
+                of_classes += all.filter(|object| object.class.is_some()).count();
                 left_out += chain.iter().filter_map(|digest| digest.left_out).sum::<u64>();
                 let mut gaps = chain.iter().flat_map(|digest| &digest.gaps);
                 if !expected.gaps_are_possible && gaps.clone().any(|gap| gap.reason == GapReason::RetentionEnded) {
@@ -124,6 +128,7 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
         violations,
         blocks,
         objects,
+        of_classes,
         digests,
         left_out,
         runs,
@@ -245,9 +250,9 @@ fn history(items: &RunItems, chain: &[Digest]) -> Result<(), String> {
 /// filter of the digest of its window, which counts it; and that there is nothing else.
 fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain: &[Digest]) -> Result<(), String> {
     let mut listed = BTreeSet::new();
-    let mut last_block = None;
+    let mut previous: Option<&DigestObject> = None;
     for digest in chain {
-        let mut lines = Vec::new();
+        let mut files = Vec::new();
         for object_of in &digest.objects {
             let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
             if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
@@ -258,22 +263,32 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
             if raw.len() as u64 != object_of.raw_length || events != object_of.events {
                 return Err(format!("the content of {} differs from its digest", object_of.key));
             }
-            if Some(object_of.first_block) <= last_block || object_of.last_block < object_of.first_block {
+            if previous.is_some_and(|previous| !follows(previous, object_of)) {
                 return Err(format!("{} is out of order", object_of.key));
             }
-            last_block = Some(object_of.last_block);
+            previous = Some(object_of);
             listed.insert((object_of.bucket.as_str(), object_of.key.as_str()));
-            lines.extend(raw);
+            files.push(raw);
         }
-        let stored = stored_lines(state, key, digest, chain);
-        let expected = match &digest.filter {
-            Some(filter) => filter.apply(&stored),
-            None => FilteredLines { lines: Cow::Borrowed(&stored), left_out: 0 },
-        };
+        let window = digest.window;
+        let expected = passing_lines(state, key, window.first_block..window.end_block, digest, chain);
         let sequence = digest.sequence;
-        if lines != *expected.lines {
-            let count = |bytes: &[u8]| bytes.lines().count();
-            let (arrived, all) = (count(&lines), count(&expected.lines));
+        let (arrived, all) = (files.concat(), expected.lines.as_slice());
+        let count = |bytes: &[u8]| bytes.lines().count();
+        let is_whole = match digest.encoding().ocsf {
+            None => arrived == all,
+            // Each object has the right ones, so all of them have all.
+            Some(settings) => {
+                let lines_of = |object: &DigestObject| {
+                    let range = object.first_block..object.last_block.next();
+                    passing_lines(state, key, range, digest, chain).lines
+                };
+                check_classes(digest, &files, &settings, lines_of)?;
+                count(&arrived) == count(all)
+            }
+        };
+        if !is_whole {
+            let (arrived, all) = (count(&arrived), count(all));
             return Err(format!("{arrived} events arrived of {all} of window {sequence}, or not in order"));
         }
         if digest.left_out.unwrap_or(0) != expected.left_out {
@@ -284,11 +299,60 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
     unlisted(state, key, items, chain, &listed)
 }
 
-/// Returns the NDJSON of an object, whose format is known by its name.
+/// Returns whether an object has later blocks than the previous one of the chain, or a later class of the same blocks.
+fn follows(previous: &DigestObject, object: &DigestObject) -> bool {
+    let blocks = |object: &DigestObject| (object.first_block, object.last_block);
+    let is_of_same_blocks = blocks(previous) == blocks(object) && previous.class < object.class;
+    object.first_block <= object.last_block && (previous.last_block < object.first_block || is_of_same_blocks)
+}
+
+/// Checks that the objects of the same blocks have the events of these blocks, each in the object of its class, and that each
+/// object counts those with an unknown action.
+fn check_classes(
+    digest: &Digest,
+    files: &[Vec<u8>],
+    settings: &OcsfSettings,
+    lines_of: impl Fn(&DigestObject) -> Vec<u8>,
+) -> Result<(), String> {
+    let mut files = files.iter();
+    for batch in digest.objects.chunk_by(|earlier, later| earlier.first_block == later.first_block) {
+        let Some(first) = batch.first() else { continue };
+        let lines = lines_of(first);
+        let Some(records) = records(&lines, settings) else {
+            return Err(format!("the blocks of {} have events that are no records", first.key));
+        };
+        let classes: BTreeSet<_> = records.iter().map(|record| Some(record.class)).collect();
+        if !classes.iter().eq(batch.iter().map(|object| &object.class)) {
+            return Err(format!("the blocks of {} have events of {classes:?}", first.key));
+        }
+        for (object, file) in batch.iter().zip(files.by_ref()) {
+            let Some(class) = object.class else { continue };
+            let wanted = of_class(&records, class);
+            let lines: String = wanted.iter().map(|record| record.line).collect();
+            if lines.as_bytes() != file {
+                return Err(format!("{} has not the events of its class, or not in order", object.key));
+            }
+            let other = wanted.iter().filter(|record| record.is_other).count() as u64;
+            let times = (wanted.first().map(|record| record.time), wanted.last().map(|record| record.time));
+            if object.other != Some(other) || (Some(object.oldest_event), Some(object.newest_event)) != times {
+                return Err(format!(
+                    "the digest counts {:?} unknown actions in {}, not {other}",
+                    object.other, object.key
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the NDJSON of an object, whose format is known by its class or its name.
 fn inflate(bytes: &Bytes, object: &DigestObject) -> io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     let limit = object.raw_length + 1;
     let is_in = |format: ExportFormat| object.key.ends_with(format.extension());
+    if let Some(class) = object.class {
+        return lines_of_file(bytes, class);
+    }
     if is_in(ExportFormat::Parquet) {
         EventLines::of(bytes)?.take(limit).read_to_end(&mut raw)?;
     } else if is_in(ExportFormat::NdjsonZstd) {
@@ -299,14 +363,28 @@ fn inflate(bytes: &Bytes, object: &DigestObject) -> io::Result<Vec<u8>> {
     Ok(raw)
 }
 
-/// Returns the raw text of every block of a window that was stored, without signed gaps.
-fn stored_lines(state: &WorldState, key: &ConfigurationKey, digest: &Digest, chain: &[Digest]) -> Vec<u8> {
-    let window = digest.window;
+/// The lines of blocks that have to be in the objects of a digest.
+struct PassingLines {
+    lines: Vec<u8>,
+    left_out: u64,
+}
+
+/// Returns the lines of every block of a range that was stored, without signed gaps, that pass the filter of a digest.
+fn passing_lines(
+    state: &WorldState,
+    key: &ConfigurationKey,
+    range: Range<BlockId>,
+    digest: &Digest,
+    chain: &[Digest],
+) -> PassingLines {
     let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
-    landed
-        .filter(|(id, _)| (window.first_block..window.end_block).contains(*id) && !is_in_gap(chain, **id))
+    let stored: Vec<u8> = landed
+        .filter(|(id, _)| range.contains(*id) && !is_in_gap(chain, **id))
         .flat_map(|(_, raw)| raw.iter().copied())
-        .collect()
+        .collect();
+    let Some(filter) = &digest.filter else { return PassingLines { lines: stored, left_out: 0 } };
+    let FilteredLines { lines, left_out } = filter.apply(&stored);
+    PassingLines { lines: lines.into_owned(), left_out }
 }
 
 fn is_in_gap(chain: &[Digest], id: BlockId) -> bool {
@@ -345,7 +423,11 @@ fn unlisted(
         .map(|(_, object)| object.key.as_str())
         .collect();
     let prefix = export_prefix(destination, key.configuration_id);
-    let data_prefix = format!("{prefix}/date=");
+    let in_folder = format!("{prefix}/date=");
+    // Other exports of the bucket path have objects there, too.
+    let in_lake = destination.key_of(&lake_folder(destination.site.region_name()));
+    let own_name = format!("/{}_", key.configuration_id);
+    let is_data = |name: &str| name.starts_with(&in_folder) || (name.starts_with(&in_lake) && name.contains(&own_name));
     let digest_prefix = format!("{prefix}/{DIGEST_FOLDER}");
     let sealed = items.digests.iter().map(|(sequence, sealed)| {
         let tag = sealed.is_tagged.then(|| DigestTag::of_signature(hash(&sealed.signature)));
@@ -358,7 +440,7 @@ fn unlisted(
                 return Err(format!("{name} is not a sealed digest"));
             }
         }
-        for name in content.objects.keys().filter(|name| name.starts_with(&data_prefix)) {
+        for name in content.objects.keys().filter(|name| is_data(name)) {
             if !listed.contains(&(bucket.as_str(), name.as_str())) && !abandoned.contains(name.as_str()) {
                 return Err(format!("{name} is in the bucket and in no digest"));
             }

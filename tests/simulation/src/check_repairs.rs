@@ -1,8 +1,9 @@
 //! The checks of the last repair of each configuration, which covers everything that was delivered.
 
 use domain::{
-    configuration::ConfigurationKey,
+    configuration::{ConfigurationKey, Layout},
     digest::Digest,
+    object_key::LAKE_FOLDER,
     repair::{FilePlace, Repair, RepairStatus, UnrepairedFile, UnrepairedReason},
 };
 
@@ -70,7 +71,12 @@ fn is_true(state: &WorldState, key: &ConfigurationKey, items: &RunItems, file: &
     match (reason, place) {
         (UnrepairedReason::HistoryExpired, None) => state.expired_before.get(key).is_some_and(|end| sequence < end),
         (UnrepairedReason::OtherDestination, Some(place)) => {
-            destination.is_some_and(|destination| destination.bucket_name != place.bucket)
+            // Without the format that writes to Security Lake, its partitions are none of the export's paths.
+            let is_of_other_layout = place.key.starts_with(LAKE_FOLDER);
+            destination.is_some_and(|destination| {
+                destination.bucket_name != place.bucket
+                    || (is_of_other_layout && destination.layout != Layout::SecurityLake)
+            })
         }
         (UnrepairedReason::PastRetention, Some(place)) => {
             blocks_of(state, key, items, *sequence, place).iter().any(|(is_stored, _)| !is_stored)

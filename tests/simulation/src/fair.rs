@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     bug::KnownBug,
     invocation::invoke_with,
-    ports::{Ports, Release},
+    ports::{OcsfFiles, Ports, Release},
     setup::{
         INTERVAL, create_calm_world, create_configuration, create_configurations, in_simulated_time, store_blocks,
     },
@@ -39,6 +39,7 @@ const BUCKET_LATENCY: Duration = Duration::from_secs(4);
 
 /// A release with sizes that make an object of each block.
 const RELEASE: Release = Release {
+    ocsf_files: OcsfFiles::Lines,
     encoder_version: EncoderVersion::CURRENT,
     converts: true,
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 1, part_size: 1_024, max_objects: 2 * BLOCKS },

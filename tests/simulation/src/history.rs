@@ -3,6 +3,7 @@
 mod filters;
 mod people;
 mod queue;
+mod records;
 mod repairs;
 mod replays;
 mod scenario;
@@ -19,6 +20,7 @@ use self::{
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
+    records::set_first_formats,
     repairs::{consume_repairs, lose_and_repair, repair_everything},
     replays::{replay, watch_progress},
     scenario::{CALM_SLOTS, STORM_SLOTS, draw_scenario},
@@ -48,6 +50,9 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let keys = create_configurations(&world, scenario.configurations);
     if scenario.refilters {
         set_first_filters(&world, &keys);
+    }
+    if scenario.maps {
+        set_first_formats(&world, &keys);
     }
     let storm = INTERVAL.duration() * STORM_SLOTS;
 

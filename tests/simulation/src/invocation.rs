@@ -14,12 +14,13 @@ use export_engine::{
 };
 
 use crate::{
-    ports::{Ports, Release},
+    ports::{OcsfFiles, Ports, Release},
     setup::{LONG_RETENTION, RUNS_PER_TENANT},
 };
 
 /// A release with sizes that make many objects of few bytes.
 pub(crate) const RELEASE: Release = Release {
+    ocsf_files: OcsfFiles::Lines,
     encoder_version: EncoderVersion::CURRENT,
     converts: true,
     limits: PlanLimits { target_stored_length: 4_096, target_raw_length: 65_536, part_size: 1_024, max_objects: 50 },

@@ -20,6 +20,7 @@ mod many;
 mod outcome;
 mod ports;
 mod process;
+mod records;
 mod replayed;
 mod setup;
 mod silent;

@@ -17,6 +17,7 @@ pub struct HistoriesOutcome {
     pub histories: u64,
     pub blocks: u64,
     pub objects: u64,
+    pub of_classes: u64,
     pub digests: u64,
     pub left_out: u64,
     pub runs: u64,
@@ -29,11 +30,12 @@ pub struct HistoriesOutcome {
 
 impl fmt::Display for HistoriesOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { histories, blocks, objects, digests, left_out, runs, crashes, repaired, unrepaired, broken } = self;
+        let Self { histories, blocks, objects, of_classes, digests, left_out, .. } = self;
+        let Self { runs, crashes, repaired, unrepaired, broken, .. } = self;
         write!(
             formatter,
-            "{histories} histories: {blocks} blocks, {objects} objects, {digests} digests, {left_out} events left out, {runs} runs, {crashes} crashes, \
-             {repaired} files repaired, {unrepaired} not"
+            "{histories} histories: {blocks} blocks, {objects} objects ({of_classes} of OCSF), {digests} digests, \
+             {left_out} events left out, {runs} runs, {crashes} crashes, {repaired} files repaired, {unrepaired} not"
         )?;
         if let Some((seed, outcome)) = broken {
             write!(formatter, "\nseed {seed} breaks a promise; replay it with: make sim SEED={seed}")?;
@@ -62,6 +64,7 @@ pub fn run_many(first: u64, seeds: u64, bug: Option<KnownBug>) -> HistoriesOutco
             total.histories += 1;
             total.blocks += outcome.blocks as u64;
             total.objects += outcome.objects as u64;
+            total.of_classes += outcome.of_classes as u64;
             total.digests += outcome.digests as u64;
             total.left_out += outcome.left_out;
             total.runs += outcome.runs;

@@ -7,6 +7,8 @@ pub struct HistoryOutcome {
     pub violations: Vec<String>,
     pub blocks: usize,
     pub objects: usize,
+    /// Those that hold the records of one class of OCSF.
+    pub of_classes: usize,
     pub digests: usize,
     /// Events that filters left out.
     pub left_out: u64,

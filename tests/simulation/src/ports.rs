@@ -3,6 +3,7 @@
 mod blocks;
 mod bucket;
 mod configurations;
+mod encoders;
 mod process;
 mod repairs;
 mod replays;
@@ -11,6 +12,7 @@ mod shared;
 
 pub(crate) use self::{
     bucket::FINGERPRINT,
-    process::{PAGE_BLOCKS, Ports, Received, Release},
+    encoders::{OcsfFiles, Release},
+    process::{PAGE_BLOCKS, Ports, Received},
     repairs::reference_to,
 };

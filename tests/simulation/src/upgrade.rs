@@ -13,7 +13,7 @@ use crate::{
     check::{self, Expectations},
     invocation::invoke,
     outcome::HistoryOutcome,
-    ports::{Ports, Release},
+    ports::{OcsfFiles, Ports, Release},
     process::{Doom, Process},
     setup::{INTERVAL, create_calm_world, create_configuration, in_simulated_time, store_blocks},
     world::World,
@@ -51,7 +51,11 @@ async fn play(before: EncoderVersion, dies_at_poll: Option<u64>, after: EncoderV
     let through = world.now().saturating_sub(MIN_SETTLE);
     let request = RunRequest::new(key.clone(), through, RunTrigger::Schedule);
     let ports = |encoder_version| {
-        Ports::new(&world, Duration::ZERO, Release { encoder_version, limits: LIMITS, converts: false })
+        Ports::new(
+            &world,
+            Duration::ZERO,
+            Release { encoder_version, limits: LIMITS, converts: false, ocsf_files: OcsfFiles::Lines },
+        )
     };
     let first = ports(before);
     let doom = dies_at_poll.map_or(Doom::None, |at_poll| Doom::Dies { at_poll });

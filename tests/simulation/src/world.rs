@@ -27,10 +27,14 @@ use tokio::time::{Instant, sleep};
 use crate::{
     bug::KnownBug,
     faults::{Chance, Fate, Weather},
+    ports::OcsfFiles,
 };
 
 /// Makes the seed of filters another one than those of a history and its formats.
 const FILTER_SEED: u64 = 0x0F11_7E85;
+
+/// The same for OCSF.
+const OCSF_SEED: u64 = 0x0C5F_0C5F;
 
 /// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,6 +55,9 @@ pub(crate) struct WorldState {
     pub(crate) format_chance: Chance,
     /// Decides on filters alone, for the same reason.
     pub(crate) filter_chance: Chance,
+    /// Decides on OCSF alone, for the same reason.
+    pub(crate) ocsf_chance: Chance,
+    pub(crate) ocsf_files: OcsfFiles,
     pub(crate) weather: Weather,
     /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
@@ -180,6 +187,8 @@ impl World {
             chance,
             format_chance: Chance::new(!seed),
             filter_chance: Chance::new(seed.rotate_left(32) ^ FILTER_SEED),
+            ocsf_chance: Chance::new(seed.rotate_left(16) ^ OCSF_SEED),
+            ocsf_files: OcsfFiles::default(),
             weather,
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use crate::{block::BlockId, digest::Gap, time::Timestamp};
+use crate::{
+    block::BlockId,
+    digest::{DigestObject, Gap},
+    time::Timestamp,
+};
 
 /// The identity of a window of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,4 +146,12 @@ pub struct Checkpoint {
     pub left_out: u64,
     pub raw_bytes: u64,
     pub stored_bytes: u64,
+}
+
+impl Checkpoint {
+    /// Returns whether an announced object of the window is delivered.
+    #[must_use]
+    pub fn covers(&self, announced: &DigestObject) -> bool {
+        Some(announced.last_block) <= self.last_block
+    }
 }

@@ -56,7 +56,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let is_reencoded = window.plan.encoding() != Some(self.configuration.encoding());
         let intended = if is_stale || is_reencoded {
             let mut intents = self.engine.runs.intents(self.lease, window.id).await?;
-            intents.retain(|intent| Some(intent.last_block) > window.checkpoint.last_block);
+            intents.retain(|intent| !window.checkpoint.covers(intent));
             if intents.is_empty() || !self.counts_all(window, &intents) {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
             }
@@ -77,15 +77,10 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         let mut spare = None;
         while let Some(assembled) = ready {
             let Assembled { objects, checkpoint } = &assembled;
-            // Of blocks that may be deleted, all objects have to be those that were announced. Else the rest is made now.
-            let is_announced = |object: &DataObject, intended: &[DigestObject]| intended.contains(&object.description);
+            // One announced object may be in the bucket, so those of its blocks that were not announced yet follow it. No block of
+            // several is deleted: `counts_all`.
             let is_abandoned = intended.as_ref().is_some_and(|intended| {
-                let mut objects = objects.iter();
-                if is_stale {
-                    objects.len() == 0 || !objects.all(|object| is_announced(object, intended))
-                } else {
-                    !objects.any(|object| is_announced(object, intended))
-                }
+                !objects.iter().any(|object: &DataObject| intended.contains(&object.description))
             });
             if window.is_full_before(objects.len() as u64) || is_abandoned {
                 return Ok(ObjectsOutcome::Ended(window.delivered_end()));
@@ -187,7 +182,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
 
 /// Returns whether objects were announced that are not delivered.
 fn has_further(intended: &[DigestObject], window: &Window) -> bool {
-    intended.iter().any(|intent| Some(intent.last_block) > window.checkpoint.last_block)
+    intended.iter().any(|intent| !window.checkpoint.covers(intent))
 }
 
 /// Delivers objects and assembles the next ones, unless the delivery fails: nothing may follow an object that was not

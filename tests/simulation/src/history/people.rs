@@ -2,10 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{configuration::ConfigurationKey, connection::Connection, export_format::ExportFormat, time::Timestamp};
+use domain::{
+    configuration::{ConfigurationKey, Destination},
+    connection::Connection,
+    export_format::ExportFormat,
+    time::Timestamp,
+};
 use tokio::time::sleep;
 
-use super::{filters::draw_filter, replays::continue_stopped, scenario::Scenario};
+use super::{filters::draw_filter, records::change_format, replays::continue_stopped, scenario::Scenario};
 use crate::{
     faults::Weather,
     setup::{BUCKETS, destination},
@@ -53,6 +58,8 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
                 if toggles {
                     configuration.enabled = !configuration.enabled;
                 } else if let Some(destination) = destination(bucket) {
+                    // It follows from the format.
+                    let destination = Destination { layout: configuration.destination.layout, ..destination };
                     is_new_destination = destination != configuration.destination;
                     configuration.destination = destination;
                     configuration.connection = Connection::Pending;
@@ -82,6 +89,18 @@ pub(super) async fn disturb(world: Arc<World>, scenario: Scenario, keys: Vec<Con
             {
                 configuration.version += 1;
                 configuration.format = format;
+            }
+        }
+        if scenario.maps && state.ocsf_chance.happens(400) {
+            let state = &mut *state;
+            if let Some(configuration) = state.configurations.get_mut(key) {
+                let before = configuration.encoding();
+                let needs_test = change_format(&mut state.ocsf_chance, configuration);
+                configuration.version += u64::from(configuration.encoding() != before);
+                if needs_test {
+                    configuration.connection = Connection::Pending;
+                    state.reconnected.insert(key.clone(), configuration.version);
+                }
             }
         }
         if scenario.refilters && state.filter_chance.happens(400) {

@@ -41,6 +41,8 @@ pub(super) struct Scenario {
     pub(super) reformats: bool,
     /// True if people set, change and remove filters, and events have actions.
     pub(super) refilters: bool,
+    /// True if people export records of OCSF, and events have times and actions.
+    pub(super) maps: bool,
     pub(super) outage: bool,
     pub(super) deletion: bool,
     /// True if somebody damages a block.
@@ -75,6 +77,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
     state.retentions = retentions;
     let reformats = state.format_chance.happens(300);
     let refilters = state.filter_chance.happens(300);
+    let maps = state.ocsf_chance.happens(200);
     let chance = &mut state.chance;
     Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
@@ -84,8 +87,10 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         blocks: 4 + chance.below(24),
         configurations: 1 + u64::from(chance.happens(200)),
         edits: chance.happens(300),
-        reformats,
+        // With OCSF, its own steps change the format.
+        reformats: reformats && !maps,
         refilters,
+        maps,
         outage: chance.happens(350) || short_retention,
         deletion: chance.happens(100),
         damage: chance.happens(250),

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::scenario::{CALM_SLOTS, DEPLOY, SKEW, STORM_SLOTS, Scenario};
 use crate::{
-    ports::{Ports, Release},
+    ports::{OcsfFiles, Ports, Release},
     setup::INTERVAL,
     world::World,
 };
@@ -73,7 +73,7 @@ async fn observe(world: &Arc<World>) {
     let ports = Ports::new(
         world,
         Duration::ZERO,
-        Release { encoder_version: EncoderVersion::CURRENT, limits, converts: false },
+        Release { encoder_version: EncoderVersion::CURRENT, limits, converts: false, ocsf_files: OcsfFiles::Lines },
     );
     if let Some(retention) = retention {
         for _ in 0..OBSERVATION_ATTEMPTS {

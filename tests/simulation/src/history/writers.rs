@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     filters::draw_actions,
+    records::draw_lines,
     scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario},
 };
 use crate::{
@@ -55,7 +56,9 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
                 let shards = 1 + state.chance.below(u64::from(SHARDS));
                 let shard = u8::try_from(state.chance.below(shards)).unwrap_or(0);
                 let events = 1 + state.chance.below(3);
-                let raw: Vec<String> = if scenario.refilters {
+                let raw: Vec<String> = if scenario.maps {
+                    draw_lines(&mut state.ocsf_chance, id, stamp, events)
+                } else if scenario.refilters {
                     let actions = draw_actions(&mut state.filter_chance, events).into_iter().enumerate();
                     let line = |(line, action)| format!("{{\"id\":\"{id}-{line}\",\"action\":\"{action}\"}}\n");
                     actions.map(line).collect()

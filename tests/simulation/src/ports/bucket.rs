@@ -7,6 +7,7 @@ use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration},
     connection::ConnectionFailure,
     digest::Hex32,
+    export_run::Checkpoint,
     object_key::MARKER_NAME,
     time::Timestamp,
 };
@@ -17,6 +18,7 @@ use export_engine::ports::{
 use sha2::{Digest, Sha256};
 
 use super::process::Ports;
+use crate::bug::KnownBug;
 use crate::world::{PendingUpload, Timestamp0, WorldState};
 
 /// The lifetime of credentials. A process that was frozen meanwhile finds them expired.
@@ -111,7 +113,13 @@ fn edited_key(configuration: &ExportConfiguration) -> ConfigurationKey {
 
 impl BucketSink {
     fn write(&self, condition: PutCondition) -> ObjectWrite {
-        ObjectWrite { configuration: self.configuration.clone(), is_of_repair: self.ports.is_of_repair, condition }
+        let checkpoints = self.ports.has(KnownBug::CheckpointPerObject) && !self.ports.is_of_repair;
+        ObjectWrite {
+            configuration: self.configuration.clone(),
+            is_of_repair: self.ports.is_of_repair,
+            condition,
+            checkpoints,
+        }
     }
 
     /// Makes a request to S3. The bucket may be busy, deny access, or lose an upload.
@@ -157,6 +165,8 @@ struct ObjectWrite {
     configuration: (ConfigurationKey, u64),
     is_of_repair: bool,
     condition: PutCondition,
+    /// True if it stores the checkpoint as well, for [`KnownBug::CheckpointPerObject`].
+    checkpoints: bool,
 }
 
 impl ObjectWrite {
@@ -187,8 +197,31 @@ impl ObjectWrite {
             return PutOutcome::Exists { was_repeated: false };
         }
         let before = objects.insert(key.to_owned(), bytes.clone());
+        if self.checkpoints {
+            store_checkpoint(state, &self.configuration.0, key);
+        }
         state.repaired += u64::from(self.is_of_repair && before.as_ref() != Some(bytes));
         PutOutcome::Written
+    }
+}
+
+/// Stores the checkpoint of the open window as if the object of this key were the only one of its blocks.
+fn store_checkpoint(state: &mut WorldState, configuration: &ConfigurationKey, key: &str) {
+    let Some(items) = state.runs.get_mut(configuration) else { return };
+    let Some(window) = &mut items.state.window else { return };
+    let announced = items.intents.iter().find(|((of, ..), object)| *of == window.id && object.key == key);
+    let Some((_, object)) = announced.filter(|(_, object)| object.class.is_some()) else { return };
+    let before = window.checkpoint;
+    if before.last_block < Some(object.last_block) {
+        window.checkpoint = Checkpoint {
+            last_block: Some(object.last_block),
+            objects: before.objects + 1,
+            blocks: before.blocks + 1,
+            events: before.events + object.events,
+            raw_bytes: before.raw_bytes + object.raw_length,
+            stored_bytes: before.stored_bytes + object.stored_length,
+            ..before
+        };
     }
 }
 

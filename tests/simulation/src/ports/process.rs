@@ -9,17 +9,16 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use conversion::{ConversionEncoder, ConversionEncoders};
-use domain::{block::Shard, encoding::Encoding, export_run::PlanLimits, gzip::EncoderVersion, time::Timestamp};
+use bytes::Bytes;
+use domain::{block::Shard, time::Timestamp};
 use export_engine::{
-    GzipEncoders,
     message::ReceivedMessage,
-    ports::{Encoders, PortError},
+    ports::PortError,
     run::{EnginePorts, EngineSettings, ExportEngine},
 };
 use host::{Clock, Machine, Timer};
 
+use super::encoders::Release;
 use crate::{
     bug::KnownBug,
     world::{World, WorldState},
@@ -27,40 +26,6 @@ use crate::{
 
 /// The blocks of one page of a shard.
 pub(crate) const PAGE_BLOCKS: usize = 3;
-
-/// The parts of a release that deploys change, and the function that the process is of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Release {
-    /// The version of `NDJSON_GZIP`.
-    pub(crate) encoder_version: EncoderVersion,
-    pub(crate) limits: PlanLimits,
-    /// True for the converter, which makes every format.
-    pub(crate) converts: bool,
-}
-
-impl Release {
-    /// Returns the encoders of the converter.
-    pub(crate) fn all_encoders(self) -> ConversionEncoders {
-        ConversionEncoders { gzip: GzipEncoders { current: self.encoder_version } }
-    }
-}
-
-impl Encoders for Release {
-    type Encoder = ConversionEncoder;
-
-    fn current(&self, encoding: &Encoding) -> Option<u32> {
-        let all = self.all_encoders();
-        all.current(encoding).filter(|_| self.converts || all.gzip.makes(encoding))
-    }
-
-    fn numbers(&self, encoding: &Encoding) -> Vec<u32> {
-        if self.makes(encoding) { self.all_encoders().numbers(encoding) } else { Vec::new() }
-    }
-
-    fn encoder(&self, number: u32, encoding: &Encoding, buffer: BytesMut) -> Option<ConversionEncoder> {
-        if self.makes(encoding) { self.all_encoders().encoder(number, encoding, buffer) } else { None }
-    }
-}
 
 /// The ports of one process.
 #[derive(Clone, Debug)]

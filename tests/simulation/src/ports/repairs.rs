@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
-use conversion::ConversionEncoders;
 use domain::{
     configuration::ConfigurationKey,
     digest::{Digest, DigestReference, Hex32},
-    encoded_object::Content,
+    encoded_object::{Content, EncodedObject},
     export_run::{ExportState, WindowRecord},
     repair::{Repair, RepairStatus},
 };
@@ -17,7 +16,7 @@ use export_engine::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::process::Ports;
+use super::{encoders::Release, process::Ports};
 use crate::{
     bug::KnownBug,
     world::{RunItems, WorldState},
@@ -60,11 +59,12 @@ impl RepairStore for Ports {
 impl CompletedWindows for Ports {
     async fn state(&self, key: &ConfigurationKey) -> Result<Option<ExportState>, PortError> {
         let (key, forges) = (key.clone(), self.has(KnownBug::RepairNotProven));
+        let encoders = self.release.of_converter();
         let effect = move |state: &mut WorldState| {
             let Some(items) = state.runs.get(&key) else { return Ok(None) };
             let mut found = items.state.clone();
             if forges {
-                found.head = forged_chain(state, &key, items).1;
+                found.head = forged_chain(state, &key, items, encoders).1;
             }
             Ok(Some(found))
         };
@@ -83,12 +83,13 @@ impl CompletedWindows for Ports {
 
     async fn sealed_digest(&self, key: &ConfigurationKey, sequence: u64) -> Result<Option<SealedDigest>, PortError> {
         let (key, forges) = (key.clone(), self.has(KnownBug::RepairNotProven));
+        let encoders = self.release.of_converter();
         let effect = move |state: &mut WorldState| {
             let Some(items) = state.runs.get(&key).filter(|_| !has_expired(state, &key, sequence)) else {
                 return Ok(None);
             };
             Ok(if forges {
-                forged_chain(state, &key, items).0.remove(&sequence)
+                forged_chain(state, &key, items, encoders).0.remove(&sequence)
             } else {
                 items.digests.get(&sequence).cloned()
             })
@@ -107,6 +108,7 @@ fn forged_chain(
     state: &WorldState,
     key: &ConfigurationKey,
     items: &RunItems,
+    encoders: Release,
 ) -> (BTreeMap<u64, SealedDigest>, Option<DigestReference>) {
     let mut forged = BTreeMap::new();
     let mut previous: Option<DigestReference> = None;
@@ -119,17 +121,18 @@ fn forged_chain(
             let mut blocks: Vec<_> =
                 of_tenant.flat_map(|(_, blocks)| blocks.range(object.first_block..=object.last_block)).collect();
             blocks.sort_by_key(|(id, _)| **id);
-            let encoders = ConversionEncoders::CURRENT;
             let number = encoders.current(&encoding);
             let encoder = number.and_then(|number| encoders.encoder(number, &encoding, BytesMut::new()));
             let Some(mut encoder) = encoder else { continue };
             let is_encoded = blocks.into_iter().all(|(_, block)| encoder.push(block.clone()).is_ok());
             let objects = is_encoded.then(|| encoder.finish().ok()).flatten();
-            let Some(whole) = objects.into_iter().flatten().next() else { continue };
+            let is_of_class = |made: &EncodedObject| made.records.map(|records| records.class) == object.class;
+            let Some(whole) = objects.into_iter().flatten().find(is_of_class) else { continue };
             object.sha256 = hash(&whole.bytes);
             object.stored_length = whole.bytes.len() as u64;
             let Content { raw_length, crc32, event_count, .. } = whole.content;
             (object.raw_length, object.crc32, object.events) = (raw_length, crc32, event_count);
+            object.other = whole.records.map(|records| records.other);
         }
         digest.previous.clone_from(&previous);
         let bytes = Bytes::from(digest.to_bytes().unwrap_or_default());

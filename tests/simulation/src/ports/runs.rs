@@ -68,6 +68,12 @@ impl Ports {
             {
                 self.reencode(&mut window.plan, Encoding { filter: filter.clone(), ..encoding });
             }
+            if self.has(KnownBug::OcsfNotStored)
+                && let (Some(Encoding { ocsf: Some(ocsf), .. }), Some(encoding)) = (configured, window.plan.encoding())
+                && encoding.ocsf.is_some()
+            {
+                self.reencode(&mut window.plan, Encoding { ocsf: Some(ocsf.clone()), ..encoding });
+            }
             if self.has(KnownBug::RetentionByDeletion) {
                 window.gap = None;
             }
@@ -82,6 +88,7 @@ impl Ports {
         if let Some(current) = self.release.current(&encoding) {
             plan.encoder_version = current;
             plan.filter = encoding.filter;
+            plan.ocsf = encoding.ocsf;
         }
     }
 }
@@ -177,6 +184,7 @@ impl RunStore for Ports {
             return Ok(IntentOutcome::New);
         }
         let (object, checkpoints) = (object.clone(), self.has(KnownBug::CheckpointBeforeCompletion));
+        let is_per_batch = self.has(KnownBug::IntentPerBatch);
         let effect = move |items: &mut RunItems| {
             if let Some(window) = &mut items.state.window
                 && checkpoints
@@ -185,6 +193,11 @@ impl RunStore for Ports {
                 window.checkpoint.objects += 1;
             }
             let name = (window, object.first_block, object.class);
+            let is_of_batch =
+                |known: &DigestObject| known.first_block == object.first_block && known.class != object.class;
+            if is_per_batch && items.intents.iter().any(|((of, ..), known)| *of == window && is_of_batch(known)) {
+                return IntentOutcome::New;
+            }
             if let Some(known) = items.intents.get(&name) {
                 return IntentOutcome::Known(Box::new(known.clone()));
             }
