@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,17 @@ def zstd_ids(customer: Customer) -> list[str]:
     return [event["id"] for event in events if not is_change(event)]
 
 
-def export_as_zstd(customer: Customer, sent: list[str]) -> None:
-    """Requests a run, and waits until the sent events have arrived in objects of zstd."""
+def export_until(customer: Customer, arrived: Callable[[], int], expected: int, what: str) -> None:
+    """Requests a run, and waits until the expected number has arrived."""
     customer.settle()
     customer.tenant.administrator.run(customer.id)
-    wait_until(lambda: len(zstd_ids(customer)) >= len(sent), "events in zstd", timeout_seconds=EXPORT_TIMEOUT_SECONDS)
+    wait_until(lambda: arrived() >= expected, what, timeout_seconds=EXPORT_TIMEOUT_SECONDS)
     customer.wait_until_at_rest()
+
+
+def export_as_zstd(customer: Customer, sent: list[str]) -> None:
+    """Exports, and checks that exactly the sent events have arrived in objects of zstd."""
+    export_until(customer, lambda: len(zstd_ids(customer)), len(sent), "events in zstd")
     assert zstd_ids(customer) == sent
 
 
@@ -96,15 +102,7 @@ def parquet_events(customer: Customer, directory: Path) -> list[dict[str, Any]]:
 
 
 def export_as_parquet(customer: Customer, sent: list[str], directory: Path) -> None:
-    """Requests a run, and waits until the sent events have arrived in Parquet files."""
-    customer.settle()
-    customer.tenant.administrator.run(customer.id)
-    wait_until(
-        lambda: len(parquet_events(customer, directory)) >= len(sent),
-        "events in Parquet",
-        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
-    )
-    customer.wait_until_at_rest()
+    export_until(customer, lambda: len(parquet_events(customer, directory)), len(sent), "events in Parquet")
 
 
 def test_an_export_as_parquet_holds_every_line_and_typed_columns(
@@ -151,17 +149,10 @@ def ocsf_records(customer: Customer, directory: Path) -> list[tuple[int, str]]:
 
 
 def export_to_lake(customer: Customer, sent: list[str], directory: Path) -> None:
-    """Changes the format, requests a run, and waits until the sent events have arrived as records."""
+    """Changes the format, and exports until the sent events have arrived as records."""
     updated = customer.tenant.administrator.update_assumed_role(customer.id, format="OCSF_PARQUET", ocsf=OWN_RULES)
     assert updated["format"] == "OCSF_PARQUET"
-    customer.settle()
-    customer.tenant.administrator.run(customer.id)
-    wait_until(
-        lambda: len(ocsf_records(customer, directory)) >= len(sent),
-        "records of OCSF",
-        timeout_seconds=EXPORT_TIMEOUT_SECONDS,
-    )
-    customer.wait_until_at_rest()
+    export_until(customer, lambda: len(ocsf_records(customer, directory)), len(sent), "records of OCSF")
 
 
 def test_an_export_to_security_lake_has_each_line_in_a_record_of_one_class(
