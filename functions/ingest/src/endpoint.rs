@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use authentication::{Authenticator, Permission, authorization_header};
 use aws_adapters::events::writer::IdempotencyRecord;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use domain::{
     configuration::field_error::FieldErrorCode,
     error_code::ErrorCode,
@@ -151,7 +151,7 @@ pub(crate) fn received_body(request: &Request) -> Result<Cow<'_, [u8]>, ErrorBod
         return Ok(Cow::Borrowed(request.body.as_bytes()));
     }
     // API Gateway encoded the body, so an error is not the producer's fault.
-    STANDARD.decode(&request.body).map(Cow::Owned).map_err(|error| {
+    STANDARD.decode_to_vec(&request.body).map(Cow::Owned).map_err(|error| {
         tracing::error!(%error, "the body isn't Base64 although API Gateway says so");
         ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "The body could not be read.")
     })

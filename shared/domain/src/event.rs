@@ -13,6 +13,7 @@ mod field;
 mod limits;
 mod parser;
 mod rejection;
+mod scanner;
 
 pub use self::{
     batch::EventBatch,

@@ -75,13 +75,16 @@ impl BlockEncoder {
     }
 
     /// Returns the DEFLATE stream of `raw`, ended by a full flush.
+    ///
+    /// The compressor is asked for a sync flush, whose bytes are the same. It does not clear the hash table, which the
+    /// next reset does.
     pub(crate) fn deflate(&mut self, raw: &[u8]) -> Result<Bytes, EncodeError> {
         self.compress.reset();
         let mut stored = Vec::with_capacity(raw.len() / 4 + 64);
         loop {
             let consumed = usize::try_from(self.compress.total_in()).unwrap_or(usize::MAX);
             let rest = raw.get(consumed..).unwrap_or_default();
-            self.compress.compress_vec(rest, &mut stored, FlushCompress::Full).map_err(|_| EncodeError::Compressor)?;
+            self.compress.compress_vec(rest, &mut stored, FlushCompress::Sync).map_err(|_| EncodeError::Compressor)?;
             // The flush is complete if room is left. A full buffer may mean that there is more output.
             if stored.len() < stored.capacity() {
                 break;

@@ -12,11 +12,13 @@ use super::{escape::escaped_code_unit, limits::MAX_NESTING_DEPTH, rejection::Rej
 /// ends.
 const MAX_NAMES_COMPARED: usize = 24;
 
+/// The names of the fields of all open objects, unescaped; those of the event first.
+pub(super) type Names<'body> = Vec<Cow<'body, str>>;
+
 /// A copier of the values of one event after the other.
 #[derive(Default)]
 pub(super) struct Compactor<'body> {
-    /// The names of the fields of all open objects, unescaped; those of the event first.
-    names: Vec<Cow<'body, str>>,
+    pub(super) names: Names<'body>,
     event: Object,
     /// The open objects and arrays of the value that is being copied.
     open: Vec<Container>,
@@ -30,7 +32,7 @@ enum Container {
 
 /// An object that is being read.
 #[derive(Clone, Copy, Default)]
-struct Object {
+pub(super) struct Object {
     /// The index of its first name in [`Compactor::names`].
     start: usize,
     /// A bit for each [`bucket`] of its names.
@@ -91,7 +93,7 @@ impl<'body> Compactor<'body> {
                     position = end - 1;
                 }
                 b'{' => {
-                    self.open(Container::Object(Object { start: self.names.len(), ..Object::default() }))?;
+                    self.open(Container::Object(Object::inside(&self.names)))?;
                     is_name_next = true;
                 }
                 b'[' => self.open(Container::Array)?,
@@ -122,8 +124,13 @@ impl<'body> Compactor<'body> {
 }
 
 impl Object {
+    /// Returns an object without names yet, inside those with these names.
+    pub(super) fn inside(names: &Names<'_>) -> Self {
+        Self { start: names.len(), ..Self::default() }
+    }
+
     /// Appends a name. The last names are those of this object.
-    fn add<'body>(&mut self, names: &mut Vec<Cow<'body, str>>, name: Cow<'body, str>) -> Result<(), Rejection> {
+    pub(super) fn add<'body>(&mut self, names: &mut Names<'body>, name: Cow<'body, str>) -> Result<(), Rejection> {
         let bucket = 1 << bucket(name.as_bytes());
         if self.buckets & bucket != 0 {
             let earlier = names.get(self.start..).unwrap_or_default();
@@ -139,7 +146,7 @@ impl Object {
     }
 
     /// Checks the object's names that were not compared, and removes all of its names.
-    fn end(self, names: &mut Vec<Cow<'_, str>>) -> Result<(), Rejection> {
+    pub(super) fn end(self, names: &mut Names<'_>) -> Result<(), Rejection> {
         if self.is_unsure {
             let own = names.get_mut(self.start..).unwrap_or_default();
             own.sort_unstable();
@@ -215,7 +222,7 @@ impl Literal {
 }
 
 /// Returns whether a valid string literal escapes one half of a surrogate pair without the other.
-fn has_lone_surrogate(literal: &[u8]) -> bool {
+pub(super) fn has_lone_surrogate(literal: &[u8]) -> bool {
     let mut rest = literal;
     while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
         rest = rest.get(escape..).unwrap_or_default();

@@ -11,6 +11,7 @@ use super::{
     field::{EVENT_TIMESTAMP, ID, RECEIVED_TIMESTAMP, TENANT_ID},
     limits::{MAX_BODY_LENGTH, MAX_EVENT_ID_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     rejection::{RejectedEvents, RejectedPart, Rejection},
+    scanner::Scanner,
 };
 use crate::{
     tenant::TenantId,
@@ -42,7 +43,12 @@ impl EventBatch {
         match (form, starts_as_array) {
             (_, None) => Err(Rejection::BodyEmpty.of_body()),
             (BodyForm::Array, Some(false)) => Err(not_an_array(text)),
-            (BodyForm::Array | BodyForm::Any, Some(true)) => Parser::new(tenant, text.len()).array(text),
+            (BodyForm::Array | BodyForm::Any, Some(true)) => {
+                match Parser::new(tenant.clone(), text.len()).usual_array(text) {
+                    Some(batch) => Ok(batch),
+                    None => Parser::new(tenant, text.len()).array(text),
+                }
+            }
             (BodyForm::Lines, Some(_)) => Parser::new(tenant, text.len()).lines(text),
             (BodyForm::Any, Some(false)) => Parser::new(tenant.clone(), text.len()).lines(text).or_else(|rejected| {
                 // A single object that spans lines fails on its first line.
@@ -116,6 +122,76 @@ impl<'body> Parser<'body> {
         Self { batch, compactor: Compactor::default(), max_open_length, rejection: None }
     }
 
+    /// Reads an array of usual events.
+    fn usual_array(mut self, text: &'body str) -> Option<EventBatch> {
+        let mut scanner = Scanner::new(text);
+        scanner.skip_whitespace();
+        scanner.expect(b'[')?;
+        loop {
+            scanner.skip_whitespace();
+            self.usual_event(&mut scanner)?;
+            scanner.skip_whitespace();
+            match scanner.next()? {
+                b',' => {}
+                b']' => break,
+                _ => return None,
+            }
+        }
+        scanner.skip_whitespace();
+        scanner.is_at_end().then_some(self.batch)
+    }
+
+    /// Reads a line with a usual event.
+    fn usual_line(&mut self, line: &'body str) -> Option<()> {
+        let mut scanner = Scanner::new(line);
+        scanner.skip_whitespace();
+        self.usual_event(&mut scanner)?;
+        scanner.skip_whitespace();
+        scanner.is_at_end().then_some(())
+    }
+
+    /// Reads an event as [`Parser::event`] does, unless it is faulty or unusual.
+    fn usual_event(&mut self, scanner: &mut Scanner<'body>) -> Option<()> {
+        if self.batch.events.len() == MAX_EVENTS_PER_BODY {
+            return None;
+        }
+        let mut special = SpecialFields::default();
+        let start = self.batch.text.len();
+        scanner.expect(b'{')?;
+        self.batch.text.push(b'{');
+        self.compactor.start_event();
+        loop {
+            scanner.skip_whitespace();
+            let key = scanner.string()?;
+            scanner.skip_whitespace();
+            scanner.expect(b':')?;
+            scanner.skip_whitespace();
+            let name = key.name()?;
+            if SpecialFields::has(&name) {
+                // The values of all these fields are usually strings.
+                let value = scanner.string()?;
+                self.field(&mut special, start, key.raw, value.raw).ok()?;
+            } else {
+                self.compactor.add_event_name(name).ok()?;
+                let text = &mut self.batch.text;
+                append_key(text, start, key.raw);
+                scanner.copy_value(text, &mut self.compactor.names, 1)?;
+            }
+            scanner.skip_whitespace();
+            match scanner.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.compactor.end_event().ok()?;
+        let timestamp = special.finish().ok()?;
+        let end = self.batch.text.len();
+        (end - start <= self.max_open_length).then_some(())?;
+        self.batch.events.push(OpenEvent { end, timestamp });
+        Some(())
+    }
+
     fn array(mut self, text: &'body str) -> Result<EventBatch, RejectedEvents> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let outcome = reader.deserialize_seq(ArrayVisitor(&mut self)).and_then(|()| reader.end());
@@ -159,6 +235,11 @@ impl<'body> Parser<'body> {
     /// Reads the event of a line. A faulty one leaves nothing in the batch.
     fn line(&mut self, line: &'body str, number: usize) -> Result<(), RejectedEvents> {
         let (text_length, events) = (self.batch.text.len(), self.batch.events.len());
+        if self.usual_line(line).is_some() {
+            return Ok(());
+        }
+        self.batch.text.truncate(text_length);
+        self.batch.events.truncate(events);
         let mut reader = serde_json::Deserializer::from_str(line);
         let outcome = (&mut *self).deserialize(&mut reader).and_then(|()| reader.end());
         outcome.map_err(|error| {
@@ -224,11 +305,7 @@ impl<'body> Parser<'body> {
         if matches!(treatment, Treatment::Drop) {
             return Ok(());
         }
-        if text.len() > start + 1 {
-            text.push(b',');
-        }
-        text.extend_from_slice(key.as_bytes());
-        text.push(b':');
+        append_key(text, start, key);
         match treatment {
             Treatment::Rewrite(value) => text.extend_from_slice(value.as_bytes()),
             Treatment::Keep | Treatment::Drop => self.compactor.append(text, value)?,
@@ -241,6 +318,15 @@ impl<'body> Parser<'body> {
         self.rejection = Some(rejection);
         error
     }
+}
+
+/// Appends the name of a further field of the event that starts at `start`.
+fn append_key(text: &mut Vec<u8>, start: usize, key: &str) {
+    if text.len() > start + 1 {
+        text.push(b',');
+    }
+    text.extend_from_slice(key.as_bytes());
+    text.push(b':');
 }
 
 /// Returns the lines that are not blank, each with its number from one.
@@ -308,6 +394,11 @@ struct SpecialFields {
 }
 
 impl SpecialFields {
+    /// Returns whether the field is one of them.
+    fn has(name: &str) -> bool {
+        matches!(name, ID | EVENT_TIMESTAMP | TENANT_ID | RECEIVED_TIMESTAMP)
+    }
+
     /// Checks one field.
     fn take(&mut self, name: &str, raw_value: &str) -> Result<Treatment, Rejection> {
         match name {
@@ -354,3 +445,6 @@ fn event_timestamp(raw_value: &str) -> Result<(Timestamp, Treatment), Rejection>
         if is_plain { Treatment::Keep } else { Treatment::Rewrite(format!("\"{}\"", text.to_ascii_uppercase())) };
     Ok((timestamp, treatment))
 }
+
+#[cfg(test)]
+mod tests;
