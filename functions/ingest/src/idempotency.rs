@@ -5,7 +5,8 @@ use domain::digest::Hex32;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
-const HEADER: &str = "idempotency-key";
+/// The header with the key, in lower case.
+pub(crate) const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
 /// The longest key, in characters.
 pub(crate) const MAX_KEY_LENGTH: usize = 255;
@@ -22,7 +23,7 @@ pub(crate) struct InvalidIdempotencyKey;
 impl IdempotencyKey {
     /// Returns the request's key, if any.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, InvalidIdempotencyKey> {
-        let mut values = headers.get_all(HEADER).iter();
+        let mut values = headers.get_all(IDEMPOTENCY_HEADER).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => {
@@ -73,7 +74,7 @@ mod tests {
     fn of(values: &[&[u8]]) -> Result<Option<IdempotencyKey>, InvalidIdempotencyKey> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(HEADER, HeaderValue::from_bytes(value).unwrap());
+            headers.append(IDEMPOTENCY_HEADER, HeaderValue::from_bytes(value).unwrap());
         }
         IdempotencyKey::of(&headers)
     }

@@ -62,6 +62,7 @@ async fn main() -> Result<(), Error> {
             ],
         },
     };
-    let ingest = &ingest;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event))).await
+    let ingest: &'static _ = Box::leak(Box::new(ingest));
+    // A wake of a task is a step of the scheduler. One of the main future is a write to the kernel, several in a request.
+    tokio::spawn(lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event)))).await?
 }

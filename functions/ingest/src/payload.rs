@@ -1,11 +1,30 @@
 //! The payloads of Lambda: a request of the REST API, or messages of the queue.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsMessage};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, response};
-use serde::{Deserialize, Serialize};
+use function_runtime::client_version::VERSION_HEADER;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE},
+    response,
+};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::idempotency::IDEMPOTENCY_HEADER;
+
+/// The headers that are read. The others of a request, about twenty, are not kept.
+const READ_HEADERS: [HeaderName; 5] = [
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    HeaderName::from_static(IDEMPOTENCY_HEADER),
+    HeaderName::from_static(VERSION_HEADER),
+];
 
 /// A payload, recognised by its shape and parsed in one pass, because bodies are large.
 #[derive(Debug, Deserialize)]
@@ -21,6 +40,7 @@ pub(crate) enum Payload {
 pub(crate) struct Request {
     pub(crate) endpoint: EndpointKind,
     pub(crate) method: Method,
+    /// Those of [`READ_HEADERS`].
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
     pub(crate) is_base64: bool,
@@ -51,8 +71,10 @@ struct AnyPayload {
     http_method: Option<String>,
     /// The path in the template.
     resource: Option<String>,
-    headers: Option<HashMap<String, String>>,
-    multi_value_headers: Option<HashMap<String, Vec<String>>>,
+    #[serde(default, deserialize_with = "headers")]
+    headers: HeaderMap,
+    #[serde(default, deserialize_with = "multi_value_headers")]
+    multi_value_headers: HeaderMap,
     body: Option<String>,
     #[serde(default)]
     is_base64_encoded: Option<bool>,
@@ -70,7 +92,11 @@ impl TryFrom<AnyPayload> for Payload {
                     _ => EndpointKind::Events,
                 },
                 method: method.parse().map_err(|_| UnknownPayload)?,
-                headers: headers(payload.multi_value_headers, payload.headers),
+                // API Gateway sends both, the latter with all values.
+                headers: match payload.multi_value_headers {
+                    none if none.is_empty() => payload.headers,
+                    all => all,
+                },
                 body: payload.body.unwrap_or_default(),
                 is_base64: payload.is_base64_encoded.unwrap_or_default(),
             })),
@@ -79,25 +105,75 @@ impl TryFrom<AnyPayload> for Payload {
     }
 }
 
-/// Returns the headers, with all values if API Gateway provides them. Headers that HTTP doesn't allow are dropped.
-fn headers(
-    multi_value: Option<HashMap<String, Vec<String>>>,
-    single_value: Option<HashMap<String, String>>,
-) -> HeaderMap {
-    let pairs: Vec<(String, String)> = match multi_value.filter(|headers| !headers.is_empty()) {
-        Some(headers) => headers
-            .into_iter()
-            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
-            .collect(),
-        None => single_value.unwrap_or_default().into_iter().collect(),
-    };
-    let mut map = HeaderMap::with_capacity(pairs.len());
-    for (name, value) in pairs {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
-            map.append(name, value);
-        }
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::Error> {
+    deserializer.deserialize_option(HeadersVisitor { are_lists: false })
+}
+
+fn multi_value_headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderMap, D::Error> {
+    deserializer.deserialize_option(HeadersVisitor { are_lists: true })
+}
+
+/// Takes the [`READ_HEADERS`] from an object. Values that HTTP doesn't allow are dropped.
+struct HeadersVisitor {
+    are_lists: bool,
+}
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = HeaderMap;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("headers")
     }
-    map
+
+    fn visit_none<E: Error>(self) -> Result<HeaderMap, E> {
+        Ok(HeaderMap::new())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<HeaderMap, E> {
+        Ok(HeaderMap::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<HeaderMap, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderMap, A::Error> {
+        let mut headers = HeaderMap::new();
+        while let Some(name) = map.next_key_seed(ReadHeader)? {
+            let Some(name) = name else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let values: Vec<String> = if self.are_lists { map.next_value()? } else { vec![map.next_value()?] };
+            for value in values.into_iter().filter_map(|value| HeaderValue::try_from(value).ok()) {
+                headers.append(name.clone(), value);
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// Reads the name of a header. Returns `None` for one that is not read.
+struct ReadHeader;
+
+impl<'de> DeserializeSeed<'de> for ReadHeader {
+    type Value = Option<HeaderName>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for ReadHeader {
+    type Value = Option<HeaderName>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a header")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(READ_HEADERS.into_iter().find(|read| name.eq_ignore_ascii_case(read.as_str())))
+    }
 }
 
 /// The outcome of an invocation.
@@ -146,7 +222,6 @@ impl ProxyResponse {
 
 #[cfg(test)]
 mod tests {
-    use http::header::AUTHORIZATION;
     use serde_json::{Value, json};
 
     use super::*;
@@ -181,11 +256,16 @@ mod tests {
         let several = request(json!({
             "httpMethod": "POST",
             "headers": {"authorization": "b"},
-            "multiValueHeaders": {"Authorization": ["a", "b"], "bad name": ["x"], "bad-value": ["\n"]},
+            "multiValueHeaders": {
+                "Authorization": ["a", "b"], "X-Other": ["x"], "bad name": ["x"], "CONTENT-type": ["\n"],
+            },
         }));
         assert_eq!(several.headers.get_all(AUTHORIZATION).iter().count(), 2);
         assert_eq!(several.headers.len(), 2);
         let one = request(json!({"httpMethod": "POST", "headers": {"AUTHORIZATION": "a"}}));
         assert_eq!(one.headers[AUTHORIZATION], "a");
+        let read: serde_json::Map<String, Value> =
+            READ_HEADERS.iter().map(|name| (name.to_string(), json!(["x"]))).collect();
+        assert_eq!(request(json!({"httpMethod": "POST", "multiValueHeaders": read})).headers.len(), READ_HEADERS.len());
     }
 }
