@@ -13,6 +13,7 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
+    config::StalledStreamProtectionConfig,
     types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem},
 };
 use aws_smithy_runtime_api::{
@@ -177,6 +178,8 @@ impl EventWriter {
         let configuration = aws_sdk_dynamodb::config::Builder::from(shared)
             .disable_clock_skew_correction(true)
             .timeout_config(timeouts)
+            // It would wait for 20 s, and an attempt ends before. Without it, a write has a timer less.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_WRITE_ATTEMPTS))
             .build();
         Self { client: Client::from_conf(configuration), table: EventTable { name: table, retention } }
