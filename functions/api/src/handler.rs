@@ -1,11 +1,11 @@
 //! GraphQL over HTTP: authentication, and the form of requests and responses.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Request as GraphQlRequest, Variables};
 use authentication::{AccessError, Authenticator, Caller, Permission, authorization_header};
 use domain::{configuration::change::Author, error_code::ErrorCode};
-use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody};
+use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody, lazy::Lazy};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
@@ -35,7 +35,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 pub struct Handler {
     pub tokens: Authenticator,
     pub minimum_client_version: MinimumClientVersion,
-    pub schema: ApiSchema,
+    pub schema: Arc<Lazy<ApiSchema>>,
 }
 
 /// The body of a request: <https://graphql.github.io/graphql-over-http/draft/#sec-Request>.

@@ -24,9 +24,13 @@ use aws_adapters::{
     signing_keys::SigningKeys,
     verifier_client::VerifierClient,
 };
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use domain::block::INGEST_WRITE_BOUND;
-use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
+use function_runtime::{
+    aws_configuration::aws_configuration,
+    lazy::{created_meanwhile, lazily},
+};
 use host::Machine;
 use lambda_http::{Error, Request, run, service_fn};
 
@@ -58,6 +62,18 @@ async fn main() -> Result<(), Error> {
 
 fn build(settings: Settings) -> Result<Handler, Error> {
     let configuration = aws_configuration()?;
+    Ok(Handler {
+        tokens: Authenticator::new(settings.issuers.clone()),
+        minimum_client_version: settings.minimum_client_version.clone(),
+        // Three quarters of the start, and not needed before the first request is authenticated.
+        schema: created_meanwhile(move || {
+            let introspection = settings.introspection;
+            ApiSchema::new(Arc::new(build_service(configuration, settings)), introspection)
+        }),
+    })
+}
+
+fn build_service(configuration: SdkConfig, settings: Settings) -> Service {
     let timeouts = TimeoutConfig::builder()
         .operation_timeout(OPERATION_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -106,7 +122,7 @@ fn build(settings: Settings) -> Result<Handler, Error> {
             move || VerifierClient::new(&aws_sdk_lambda::Client::new(&configuration), settings.verifier_function)
         })),
     };
-    let service = Service {
+    Service {
         ports,
         clock: Box::new(Machine),
         random: Box::new(Machine),
@@ -116,10 +132,5 @@ fn build(settings: Settings) -> Result<Handler, Error> {
         schedule: settings.schedule,
         retention: settings.retention,
         history: settings.history,
-    };
-    Ok(Handler {
-        tokens: Authenticator::new(settings.issuers),
-        minimum_client_version: settings.minimum_client_version,
-        schema: ApiSchema::new(Arc::new(service), settings.introspection),
-    })
+    }
 }

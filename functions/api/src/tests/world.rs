@@ -28,6 +28,7 @@ use domain::{
 use function_runtime::{
     client_version::MinimumClientVersion,
     environment::{DeploymentMode, Environment},
+    lazy::created_meanwhile,
 };
 use host::{Clock, Machine};
 use lambda_http::{Body, Request, RequestExt, Response, http};
@@ -120,7 +121,7 @@ impl World {
         let handler = Handler {
             tokens,
             minimum_client_version: MinimumClientVersion::parse("0.2.0").unwrap(),
-            schema: ApiSchema::new(Arc::new(service), introspection),
+            schema: created_meanwhile(move || ApiSchema::new(Arc::new(service), introspection)),
         };
         Self { history, memory, handler, token_key, subject: Mutex::new("user-1"), signing_keys: fingerprints }
     }
