@@ -296,6 +296,18 @@ fn an_update_that_breaks_the_connection_fails() {
     desk.run(&update).is(7, "the connection test failed: WRITE_DENIED; the change is stored");
 }
 
+/// Records of OCSF need other permissions. If the service can't test them after a change of the format, a script has to know.
+#[test]
+fn an_update_that_leaves_the_connection_untested_fails() {
+    let untested = json!({ "connectionStatus": "PENDING", "connectionCheckedAt": null });
+    let desk = Desk::new(move |_| configuration(&untested));
+    let role = ["config", "update", ID, "--role-arn", ROLE];
+    for changes in [["--format", "ocsf-parquet"], ["--bucket", "acme-other"]] {
+        desk.run(&[&role[..], &changes].concat()).is(7, "the change is stored, but the connection is untested");
+    }
+    desk.run(&["config", "update", ID, "--description", "SIEM"]).is(0, "");
+}
+
 #[test]
 fn a_run_gives_its_job_as_json() {
     let desk = Desk::new(|field| match field {

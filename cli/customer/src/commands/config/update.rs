@@ -41,7 +41,7 @@ use crate::{
   echo '{"interval": "EVERY_12_HOURS"}' |
     audit-export config update 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b -
 
-The exit code is 7 if the connection test failed (the message says whether the change is stored), and 9 if the configuration was changed meanwhile."#)]
+The exit code is 7 if the connection test failed or could not be made (the message says whether the change is stored), and 9 if the configuration was changed meanwhile."#)]
 pub struct UpdateArguments {
     /// The configuration's ID
     #[arg(value_name = "ID", value_parser = parse_id)]
@@ -79,8 +79,10 @@ pub struct UpdateArguments {
     service: ServiceArguments,
 }
 
-/// The fields that cause a connection test when they change.
-const CONNECTION: [Field; 9] = [
+/// The fields that cause a connection test when they change. Of formats, only a change to or from `OCSF_PARQUET` does; the
+/// answer has not the earlier format.
+const CONNECTION: [Field; 10] = [
+    Field::Format,
     Field::BucketName,
     Field::BucketPath,
     Field::Region,
@@ -134,7 +136,7 @@ pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
         return Err(Failure::ConnectionFailed(format!("{code}; the change is stored")));
     }
     if is_untested(&configuration, &data) {
-        let advice = "the change is stored, but could not be tested; test it with audit-export config test";
+        let advice = "the change is stored, but the connection is untested; test it with audit-export config test";
         return Err(Failure::ConnectionFailed(advice.to_owned()));
     }
     Ok(())
@@ -218,8 +220,10 @@ mod tests {
         for (status, field, expected) in [
             ("PENDING", Field::BucketName, true),
             ("PENDING", Field::KmsKeyArn, true),
+            ("PENDING", Field::Format, true),
             ("PENDING", Field::Description, false),
             ("SUCCESS", Field::BucketName, false),
+            ("SUCCESS", Field::Format, false),
         ] {
             let configuration = configuration(&json!({ "connectionStatus": status }));
             let data = BTreeMap::from([(field.name(), Value::Null)]);
