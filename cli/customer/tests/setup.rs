@@ -408,7 +408,12 @@ fn a_role_that_the_credentials_can_not_create_is_refused_first() {
             shown.contains("error: --yes: creates a role, so roleArn has to name one without a path in the account 2")
         );
     }
-    assert_eq!(desk.service.lock().unwrap().operations, ["exportServiceIdentity"; 2]);
+    // Security Lake creates that of its source.
+    desk.change_answers(&json!({ "roleArn": "arn:aws:iam::222222222222:role/audit-export", "format": "OCSF_PARQUET" }));
+    let (code, shown) = desk.answered(&["--yes"]);
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("that of an export as OCSF_PARQUET is created by Security Lake"), "{shown}");
+    assert_eq!(desk.service.lock().unwrap().operations, ["exportServiceIdentity"; 3]);
     assert!(!desk.has_state());
 }
 

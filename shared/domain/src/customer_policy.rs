@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     configuration::{
-        Authentication, Destination, ExportConfiguration, ServiceIdentity,
+        Authentication, Destination, ExportConfiguration, Layout, ServiceIdentity,
         arn::{AccountId, RoleArn, UserArn},
         bucket::BucketPath,
     },
@@ -62,7 +62,18 @@ impl CustomerPolicies {
         let writer = Writer::of(configuration);
         Self {
             trust_policy: match writer {
-                Writer::Role(role) => Some(trust_policy(configuration, role, service)),
+                Writer::Role(role) => Some(PolicyDocument {
+                    document: trust_policy(configuration, service),
+                    is_required: true,
+                    instruction: format!(
+                        "Create the role {role} with this trust policy, or replace its trust policy with this one."
+                    ),
+                }),
+                Writer::LakeRole(role) => Some(PolicyDocument {
+                    document: trust_policy(configuration, service),
+                    is_required: false,
+                    instruction: creation_of_source(configuration, role, service),
+                }),
                 Writer::User(_) | Writer::UnknownUser => None,
             },
             iam_policy: iam_policy(configuration, replay_path, writer),
@@ -76,6 +87,8 @@ impl CustomerPolicies {
 #[derive(Clone, Copy)]
 enum Writer<'a> {
     Role(&'a RoleArn),
+    /// A role that Security Lake creates with the custom source, with its trust policy and its permissions.
+    LakeRole(&'a RoleArn),
     User(&'a UserArn),
     UnknownUser,
 }
@@ -83,7 +96,10 @@ enum Writer<'a> {
 impl<'a> Writer<'a> {
     fn of(configuration: &'a ExportConfiguration) -> Self {
         match (&configuration.authentication, &configuration.user_arn) {
-            (Authentication::AssumedRole { role_arn }, _) => Self::Role(role_arn),
+            (Authentication::AssumedRole { role_arn }, _) => match configuration.destination.layout {
+                Layout::Folder => Self::Role(role_arn),
+                Layout::SecurityLake => Self::LakeRole(role_arn),
+            },
             (Authentication::AccessKey { .. }, Some(user)) => Self::User(user),
             (Authentication::AccessKey { .. }, None) => Self::UnknownUser,
         }
@@ -91,7 +107,7 @@ impl<'a> Writer<'a> {
 
     fn arn(self) -> &'a str {
         match self {
-            Self::Role(role) => role.as_str(),
+            Self::Role(role) | Self::LakeRole(role) => role.as_str(),
             Self::User(user) => user.as_str(),
             Self::UnknownUser => UNKNOWN_USER,
         }
@@ -99,7 +115,7 @@ impl<'a> Writer<'a> {
 
     fn account(self) -> Option<&'a AccountId> {
         match self {
-            Self::Role(role) => Some(role.account()),
+            Self::Role(role) | Self::LakeRole(role) => Some(role.account()),
             Self::User(user) => Some(user.account()),
             Self::UnknownUser => None,
         }
@@ -115,6 +131,10 @@ impl<'a> Writer<'a> {
             Self::Role(_) => {
                 "Create the role first: AWS refuses a policy that names a role that doesn't exist. ".to_owned()
             }
+            Self::LakeRole(_) => {
+                "Create the custom source in Security Lake first: AWS refuses a policy that names a role that doesn't exist. "
+                    .to_owned()
+            }
             Self::User(_) => String::new(),
             Self::UnknownUser => format!(
                 "Test the connection first, so that the service knows the IAM user of the access key, or replace \
@@ -128,7 +148,7 @@ impl<'a> Writer<'a> {
 ///
 /// It trusts the roles of the account under [`SERVICE_ROLE_PATH`]. A principal that names a role itself would become invalid
 /// with the deletion of the role: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles>.
-fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &ServiceIdentity) -> PolicyDocument {
+fn trust_policy(configuration: &ExportConfiguration, service: &ServiceIdentity) -> String {
     let arn = |resource: &str| format!("arn:{}:iam::{}:{resource}", service.partition, service.account);
     let external_id = configuration.key.configuration_id.to_string();
     let statement = Statement {
@@ -139,13 +159,23 @@ fn trust_policy(configuration: &ExportConfiguration, role: &RoleArn, service: &S
         ]),
         ..Statement::allow(["sts:AssumeRole"], [""; 0])
     };
-    PolicyDocument {
-        document: format!("{:#}", Document::of(vec![statement])),
-        is_required: true,
-        instruction: format!(
-            "Create the role {role} with this trust policy, or replace its trust policy with this one."
-        ),
-    }
+    format!("{:#}", Document::of(vec![statement]))
+}
+
+/// Returns the instruction to create the custom source, with which Security Lake creates the role:
+/// <https://docs.aws.amazon.com/security-lake/latest/userguide/custom-sources.html>.
+fn creation_of_source(configuration: &ExportConfiguration, role: &RoleArn, service: &ServiceIdentity) -> String {
+    let Destination { bucket_path, site, .. } = &configuration.destination;
+    let path = bucket_path.as_ref().map_or_else(|| "not set".to_owned(), |path| format!("now {path}"));
+    format!(
+        "Create the custom source in Security Lake, in {}, with {} as the account that writes data and {} as its external ID. \
+         Don't create the role: Security Lake does, with a trust policy and permissions. Set roleArn to that role (now {role}), \
+         and bucketPath to the path of the source ({path}). This trust policy may replace that of Security Lake; it also \
+         requires a role of this service.",
+        site.region_name(),
+        service.account,
+        configuration.key.configuration_id
+    )
 }
 
 /// Returns the statements for the writes of an export and, below `replay_path`, of its replays. The ID of a replay is part of
@@ -178,7 +208,7 @@ fn iam_policy(
     let server = destination.site.endpoint();
     PolicyDocument {
         document: format!("{:#}", Document::of(statements)),
-        is_required: server.is_none(),
+        is_required: server.is_none() && !matches!(writer, Writer::LakeRole(_)),
         instruction: match (server, writer) {
             (Some(server), _) => format!(
                 "Allow the access key to put objects under the export's prefix and the marker {}, on {server}. A server with policies \
@@ -186,6 +216,10 @@ fn iam_policy(
                 object_key::marker(destination)
             ),
             (None, Writer::Role(role)) => format!("Attach this policy to the role {role}."),
+            (None, Writer::LakeRole(role)) => format!(
+                "Security Lake has given the role {role} its permissions. Attach this policy only if the connection test fails \
+                 with WRITE_DENIED although bucketPath is the path of the source."
+            ),
             (None, Writer::User(user)) => format!("Attach this policy to {user}."),
             (None, Writer::UnknownUser) => "Attach this policy to the IAM user of the access key.".to_owned(),
         },

@@ -22,7 +22,7 @@ pub struct NextStep {
 /// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStepCode {
-    /// Create the customer's role with its trust policy.
+    /// Create the customer's role with its trust policy, or the custom source with which Security Lake creates it.
     CreateRole,
     /// Attach the permissions to the role or the IAM user.
     AttachPermissions,
@@ -83,9 +83,12 @@ fn with_policy(code: NextStepCode, policy: PolicyDocument) -> NextStep {
 fn steps_to_set_up(policies: CustomerPolicies) -> Vec<NextStep> {
     let CustomerPolicies { trust_policy, iam_policy, bucket_policy, kms_key_policy_statement } = policies;
     let bucket_policy = Some(bucket_policy).filter(|policy| policy.is_required);
+    // Security Lake gives its role the permissions.
+    let has_permissions = trust_policy.as_ref().is_some_and(|policy| !policy.is_required);
+    let iam_policy = Some(iam_policy).filter(|_| !has_permissions);
     [
         trust_policy.map(|policy| with_policy(NextStepCode::CreateRole, policy)),
-        Some(with_policy(NextStepCode::AttachPermissions, iam_policy)),
+        iam_policy.map(|policy| with_policy(NextStepCode::AttachPermissions, policy)),
         bucket_policy.map(|policy| with_policy(NextStepCode::SetBucketPolicy, policy)),
         kms_key_policy_statement.map(|policy| with_policy(NextStepCode::SetKeyPolicy, policy)),
     ]
@@ -239,7 +242,7 @@ pub fn connection_checks(configuration: &ExportConfiguration) -> Vec<(Connection
 mod tests {
     use super::*;
     use crate::configuration::{
-        Destination, ExportProgress,
+        Destination, ExportProgress, Layout,
         arn::{AccountId, UserArn},
         test_support::{on_server, service, with_key, with_role},
     };
@@ -291,6 +294,31 @@ mod tests {
         assert_eq!(codes(&key), [AttachPermissions, TestConnection, WaitForExport]);
         let disabled = ExportConfiguration { enabled: false, ..key };
         assert_eq!(codes(&disabled), [AttachPermissions, TestConnection, Enable]);
+    }
+
+    #[test]
+    fn security_lake_creates_the_role_of_its_source() {
+        use NextStepCode::{AttachPermissions, CreateRole, FixConnection, TestConnection, WaitForExport};
+
+        let in_lake = |example: ExportConfiguration, connection| {
+            let example = in_one_account(example, connection);
+            let destination = Destination { layout: Layout::SecurityLake, ..example.destination };
+            ExportConfiguration { destination, ..example }
+        };
+        let new = in_lake(with_role(), Connection::Pending);
+        assert_eq!(codes(&new), [CreateRole, TestConnection, WaitForExport]);
+        let [step, ..] = &next_steps(&new, &service(), None)[..] else { unreachable!() };
+        for part in
+            ["Create the custom source in Security Lake", "Don't create the role", &service().account.to_string()]
+        {
+            assert!(step.instruction.contains(part), "{}", step.instruction);
+        }
+        assert!(step.instruction.contains(&new.key.configuration_id.to_string()));
+        // What is attached to an IAM user stays the customer's task.
+        let key = in_lake(with_key(), Connection::Pending);
+        assert_eq!(codes(&key), [AttachPermissions, TestConnection, WaitForExport]);
+        let denied = in_lake(with_role(), failed(ConnectionErrorCode::WriteDenied));
+        assert_eq!(codes(&denied), [FixConnection, TestConnection, WaitForExport]);
     }
 
     #[test]

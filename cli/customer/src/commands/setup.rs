@@ -357,6 +357,11 @@ impl Setup<'_> {
         let kind = file.kind_to_create(None).map_err(|problems| problems.at(path))?;
         self.wizard.answer_all(file, kind, self.clock.now()).map_err(|problems| problems.at(path))?;
         if let Some(caller) = self.wizard.caller().filter(|_| self.arguments.yes && !self.wizard.can_apply()) {
+            if self.wizard.has_role_of_lake() {
+                let reason = "creates a role, but that of an export as OCSF_PARQUET is created by Security Lake\n  Leave out --yes to \
+                              get the steps.";
+                return Err(Failure::argument("--yes", reason));
+            }
             let reason = format!(
                 "creates a role, so roleArn has to name one without a path in the account {} of the AWS credentials\n  Correct \
                  it, or leave out --yes to get the policies as files.",
@@ -687,6 +692,9 @@ fn explain_command(policies: &Policies, configuration: &Configuration, directory
     if configuration.endpoint_configuration.endpoint_url.is_some() {
         return policies.iam_policy.instruction.to_string();
     }
+    if let Some(instruction) = documents::creation_of_source(policies) {
+        return instruction.to_owned();
+    }
     let account = policies.principal_arn.as_ref().and_then(|arn| arn.split(':').nth(4));
     let account = account.map_or_else(|| "your account".to_owned(), |account| format!("the account {account}"));
     let mut sections = vec![format!(
@@ -816,6 +824,14 @@ mod tests {
         assert_eq!(contents, [("iam-policy.json", "{iam}\n")]);
         assert_eq!(explain_command(&policies, &of_server, Path::new("x")), "Put {iam} there.");
         assert_eq!(explain_policies(&policies, &of_server, &files, &style()), "{iam}");
+    }
+
+    #[test]
+    fn the_source_of_security_lake_is_created_instead_of_a_role() {
+        let policies = policies(&json!({
+            "trustPolicy": { "document": "{trust}", "isRequired": false, "instruction": "Create the source." },
+        }));
+        assert_eq!(explain_command(&policies, &configuration(&json!({})), Path::new("x")), "Create the source.");
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl From<guidance::NextStep> for ExportNextStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 #[graphql(remote = "guidance::NextStepCode")]
 pub enum ExportNextStepCode {
-    /// Create the role, with its trust policy.
+    /// Create the role, with its trust policy. For `OCSF_PARQUET`: the custom source, with which Security Lake creates the role.
     CreateRole,
     /// Attach the policy to the role or IAM user.
     AttachPermissions,

@@ -2,7 +2,7 @@
 
 use super::{error::ConnectionErrorCode, refusal::Refusal};
 use crate::{
-    configuration::{Destination, region::Region},
+    configuration::{Destination, Layout, region::Region},
     policy::AccountScope,
 };
 
@@ -71,6 +71,11 @@ impl ConnectionFailure {
     pub(super) fn explain_in(&self, region: &Region, destination: &Destination, scope: AccountScope) -> String {
         let bucket = &destination.bucket_name;
         match self {
+            Self::RoleNotAssumable if destination.layout == Layout::SecurityLake => "The role can't be assumed. Security \
+                Lake creates it with the custom source: check that roleArn is that role, and that the source has this \
+                service's account and, as its external ID, this configuration's id. Changes in IAM can take a minute to \
+                take effect: then test again."
+                .to_owned(),
             Self::RoleNotAssumable => "The role can't be assumed. Check that it exists and that its trust policy allows \
                 sts:AssumeRole to this service's account, with this configuration's id as sts:ExternalId. Changes in IAM \
                 can take a minute to take effect: then test again."
@@ -148,8 +153,12 @@ fn explain_denied_write(destination: &Destination, scope: AccountScope) -> Strin
         Some(_) => "x-amz-server-side-encryption: aws:kms with kmsKeyArn",
         None => "no encryption header unless kmsKeyArn is set",
     };
+    let source = match destination.layout {
+        Layout::Folder => "",
+        Layout::SecurityLake => "Check that bucketPath is the path of the custom source. ",
+    };
     format!(
-        "Writing to the bucket {bucket} was denied. {actions} Check that no policy denies the write or requires a header \
+        "Writing to the bucket {bucket} was denied. {source}{actions} Check that no policy denies the write or requires a header \
          that is not sent (sent are If-None-Match: *, a SHA-256 checksum, and {encryption}). Check that the bucket belongs \
          to the expected account: a wrong expectedBucketOwner is denied in the same way."
     )

@@ -108,6 +108,21 @@ fn policies_are_filled_in_for_the_configuration() {
     }
 }
 
+/// Security Lake creates the role of its source, with a trust policy and permissions.
+#[test]
+fn the_role_of_a_source_is_created_by_security_lake() {
+    let example = configuration(role(Partition::Commercial), "eu-west-1", Some(WRITERS_ACCOUNT), None);
+    let in_lake = |path: Option<&str>| {
+        let bucket_path = path.map(|path| BucketPath::parse(path).unwrap());
+        let destination = Destination { layout: Layout::SecurityLake, bucket_path, ..example.destination.clone() };
+        ExportConfiguration { destination, ..example.clone() }
+    };
+    let service = service(Partition::Commercial, "eu-west-1");
+    insta::assert_snapshot!("lake", printed(&CustomerPolicies::of(&in_lake(Some("ext/audit-log")), &service)));
+    let at_root = CustomerPolicies::of(&in_lake(None), &service).trust_policy.unwrap();
+    assert!(at_root.instruction.contains("bucketPath to the path of the source (not set)"), "{}", at_root.instruction);
+}
+
 #[test]
 fn a_user_whom_nobody_knows_yet_is_marked() {
     let key = format!("arn:aws:kms:eu-west-1:{OTHER_ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab");

@@ -80,6 +80,11 @@ pub fn cloud_formation(policies: &Policies, style: &Style) -> String {
         Some(url) => format!(
             "Open this link while signed in to the bucket's account, and create the stack:\n\n{url}\n\nThe parameters are filled in:\n{table}"
         ),
+        // It makes a role without a path, and no user.
+        None if template.parameters.is_empty() => {
+            "CloudFormation creates nothing for this export. See audit-export config policies without --cloudformation."
+                .to_owned()
+        }
         None => format!(
             "There is no link, because the operator of the service has not published the CloudFormation template. Ask for \
              infra/customer/cloudformation.yaml, and create a stack from it with these parameters:\n\n{table}"

@@ -87,6 +87,12 @@ pub fn has_template(policies: &Policies) -> bool {
     !policies.cloud_formation.parameters.is_empty()
 }
 
+/// Returns what to do if somebody else creates the role with its trust policy and permissions: Security Lake does, with the custom
+/// source.
+pub fn creation_of_source(policies: &Policies) -> Option<&str> {
+    policies.trust_policy.as_ref().filter(|policy| !policy.is_required).map(|policy| &*policy.instruction)
+}
+
 /// Returns the name of the stack, which is the one in the service's link to CloudFormation.
 pub fn stack_name(configuration: &Configuration) -> String {
     format!("audit-export-{}", configuration.id)
@@ -142,6 +148,12 @@ fn identity(policies: &Policies, configuration: &Configuration) -> Vec<String> {
         ];
     };
     let name = shell_word(role.name());
+    if let Some(instruction) = creation_of_source(policies) {
+        return vec![
+            format!("\n# {instruction}"),
+            format!("# aws iam update-assume-role-policy --role-name {name} --policy-document file://{TRUST_POLICY}"),
+        ];
+    }
     let path = role.as_str().split_once(":role").map_or("/", |(_, rest)| &rest[..rest.len() - role.name().len()]);
     let path = if path == "/" { String::new() } else { format!(" --path {}", shell_word(path)) };
     vec![
@@ -273,6 +285,16 @@ pub mod tests {
             "kmsKeyArn": "arn:aws:kms:eu-west-1:333333333333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         }));
         insta::assert_snapshot!("commands_everything", commands(&policies, &configuration));
+    }
+
+    #[test]
+    fn a_role_of_security_lake_is_not_created() {
+        let policies =
+            policies(&json!({ "trustPolicy": document("{trust}", false), "iamPolicy": document("{iam}", false) }));
+        let commands = commands(&policies, &configuration(&json!({})));
+        assert!(commands.contains("\n# Put {trust} there.\n"), "{commands}");
+        let executed: Vec<_> = commands.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert_eq!(executed, ["set -eu"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use domain::{
     connection::ConnectionErrorCode as Code,
     digest::Hex32,
     event_filter::RawFilter,
+    export_format::ExportFormat,
     interval::ExportInterval,
     ocsf,
     time::Timestamp,
@@ -234,11 +235,22 @@ impl Wizard {
         self.caller.as_ref()
     }
 
-    /// Returns whether the credentials can create the role: it is in their account, and has no path.
+    /// Returns whether the credentials can create the role: it is in their account, has no path, and is none of Security Lake,
+    /// which creates its roles itself.
     pub fn can_apply(&self) -> bool {
+        if self.has_role_of_lake() {
+            return false;
+        }
         let role = self.known(Field::RoleArn).and_then(|arn| RoleArn::parse(&arn).ok());
         let caller = self.caller.as_ref();
         role.zip(caller).is_some_and(|(role, caller)| *role.account() == caller.account && !role.has_path())
+    }
+
+    /// Returns whether Security Lake creates the role, as the format says.
+    pub fn has_role_of_lake(&self) -> bool {
+        let answer = || self.state.answers.get(&Field::Format).cloned().flatten();
+        let format = self.configuration.as_ref().map(|configuration| configuration.format.to_string()).or_else(answer);
+        format.is_some_and(|format| format == ExportFormat::OcsfParquet.name())
     }
 
     /// Returns whether setup creates the bucket.

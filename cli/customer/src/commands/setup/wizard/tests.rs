@@ -590,14 +590,17 @@ fn a_bucket_whose_region_is_hidden_is_asked_for_it() {
 #[test]
 fn resources_are_created_only_after_a_yes() {
     // The configuration was created without credentials.
-    let began = |role_account: &str| {
+    let began_as = |role_account: &str, format: &str| {
         let mut endpoint = configuration_json()["endpointConfiguration"].clone();
         endpoint["roleArn"] = json!(format!("arn:aws:iam::{role_account}:role/audit-export"));
         let mut wizard = resumed(&created()).with_caller(Some(caller()));
-        let changes = json!({ "connectionStatus": "PENDING", "endpointConfiguration": endpoint });
+        let changes = json!({ "connectionStatus": "PENDING", "format": format, "endpointConfiguration": endpoint });
         wizard.seen(configuration(&changes), Source::Get);
         wizard
     };
+    let began = |role_account: &str| began_as(role_account, "NDJSON_GZIP");
+    // Security Lake creates the role of its source.
+    assert_eq!(began_as("222222222222", "OCSF_PARQUET").next(), Step::ShowPolicies(Detail::Command));
     assert_eq!(began("333333333333").next(), Step::ShowPolicies(Detail::Command));
     let mut declined = began("222222222222");
     answer(&mut declined, &[(Question::Apply, "no")]);
