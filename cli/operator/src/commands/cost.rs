@@ -9,7 +9,7 @@ use terminal::{ColorChoice, Column, OutputFormat, Style, Tone, grouped};
 use crate::{
     cost::{
         Architecture, Authentication, Dollars, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
-        service::HISTORY_MONTHS,
+        queued, service::HISTORY_MONTHS,
     },
     failure::Failure,
 };
@@ -204,13 +204,20 @@ fn totals(estimate: &Estimate, style: &Style) -> String {
         .dollars_per_million_events
         .map(|dollars| format!("; {dollars} for a million events"))
         .unwrap_or_default();
-    style.fields(&[
+    let mut fields = vec![
         ("The service's account", Some(format!("{total} ({}){per_million}", parts.join(", ")))),
         (
             "The customers' accounts",
             Some(format!("{} a month, with one month's files", estimate.customers.dollars_per_month)),
         ),
-    ])
+    ];
+    if let Some(dollars) = queued::ingest_of_single_events(&estimate.traffic) {
+        let messages = queued::MAX_MESSAGES_OF_A_WRITE;
+        let received =
+            format!("{dollars} to receive a million, if {messages} of a tenant arrive together (docs/PRODUCERS.md)");
+        fields.push(("Single events into the queue", Some(received)));
+    }
+    style.fields(&fields)
 }
 
 /// A way to deliver the same events, with its costs in a month.
@@ -302,6 +309,14 @@ mod tests {
         }
         let of_nothing = shown("--events-per-day 0 --configurations 0", OutputFormat::Table, None);
         insta::assert_snapshot!("bill_of_nothing", of_nothing);
+    }
+
+    #[test]
+    fn single_events_are_compared_with_the_queue() {
+        let of_single = shown("--events-per-day 1000000 --configurations 10 --batch 1", OutputFormat::Table, None);
+        assert!(of_single.contains("$3.03 to receive a million, if 64 of a tenant"), "{of_single}");
+        let of_batches = shown("--events-per-day 1000000 --configurations 10 --batch 10", OutputFormat::Table, None);
+        assert!(!of_batches.contains("to receive a million"), "{of_batches}");
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use super::{
     bill::{Bill, Line, Part},
     measured::{ANSWER_BYTES, IDEMPOTENCY_RECORD_BYTES, QUEUED_ACCESS_LOG_BYTES, QUEUED_INGEST_LOG_BYTES},
+    money::Dollars,
     price,
     service::{INGEST_MEMORY, RequestShape, TRANSACTION, kilobytes},
-    traffic::{GIGABYTE, Traffic},
+    traffic::{GIGABYTE, Parameters, Traffic},
 };
 
 /// The most messages in one write, as in ingest's `queue.rs`; a test compares them.
@@ -15,6 +16,16 @@ pub const MAX_MESSAGES_OF_A_WRITE: u32 = 64;
 /// Messages of one receive, and of one deletion:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>. Lambda polls with full ones.
 const MESSAGES_OF_A_RECEIVE: f64 = 10.0;
+
+/// Returns what receiving a million events would cost, if the traffic has one event to a request and as many messages as a write
+/// takes arrive together. `None`: requests have more events.
+#[must_use]
+pub fn ingest_of_single_events(traffic: &Traffic) -> Option<Dollars> {
+    let parameters = *traffic.parameters();
+    let together = Parameters { events_per_request: MAX_MESSAGES_OF_A_WRITE, ..parameters };
+    let traffic = (parameters.events_per_request == 1).then(|| Traffic::new(together).ok())??;
+    Some(ingest(&traffic).dollars_per_month)
+}
 
 /// Returns the bill for receiving a million events, each in its own request. The traffic has, as the events of a request, the
 /// number of messages that arrive together, at most [`MAX_MESSAGES_OF_A_WRITE`].
