@@ -116,6 +116,34 @@ fn files_of_two_formats_are_in_the_view() {
     desk.query("SELECT 1", &[]).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
 }
 
+/// They are beside the folder of the export, and in a bucket beside its prefix.
+#[test]
+fn files_of_ocsf_are_in_the_view() {
+    let signer = Signer::generate();
+    let mut export = Export::new("acme", CONFIGURATION);
+    export.add_window(&signer, &[2]);
+    export.format = ExportFormat::OcsfParquet;
+    export.add_window(&signer, &[3]);
+    let desk = Desk::of(Copy::of(signer, export));
+    let [_, ocsf] = &desk.copy.export.objects[..] else { panic!("two objects") };
+    let in_lake = ocsf.strip_prefix("../").unwrap();
+    let reader = format!("AS event, filename\n    FROM read_parquet(['{CONFIGURATION}/{ocsf}'], ");
+    desk.query("SELECT 1", &[]).is(0, &reader, "");
+    desk.query("SELECT 1", &["--since", "2026-01-01T00:00:00Z"]).is(0, &reader, "");
+
+    let folder = desk.copy.path("temporary");
+    fs::create_dir(&folder).unwrap();
+    let endpoint = serve_bucket(&desk.copy, |_| ());
+    let path = desk.copy.path("bin").display().to_string() + ":/usr/bin:/bin";
+    let (mut command, place) = (program("query"), desk.copy.export.place());
+    with_bucket(&mut command, &endpoint, &CREDENTIALS).env("PATH", path).env("TMPDIR", &folder);
+    let outcome = desk.copy.run(command.args(["SELECT 1", &place, "--public-key", "key.pem"]));
+    outcome.is(0, &format!("/{in_lake}'], hive_partitioning"), "");
+
+    desk.copy.write(ocsf, b"altered");
+    desk.query("SELECT 1", &[]).is(6, "", "error: the export is broken: ALTERED_OBJECT\n");
+}
+
 #[test]
 fn a_bucket_is_copied_while_it_is_verified() {
     let desk = Desk::new();

@@ -3,17 +3,17 @@
 mod duckdb;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use domain::digest::DigestObject;
+use domain::{digest::DigestObject, export_format::ExportFormat};
 use futures::TryStreamExt;
 use host::Clock;
 use terminal::grouped;
-use verification::{Archive, BESIDE, Progress, ProvenObject, ReadError, Report, read_proven, verify};
+use verification::{Archive, BESIDE, Progress, ProvenObject, Report, read_proven, verify};
 
 use self::duckdb::{DuckDb, TableFormat, View};
 use super::{
@@ -40,7 +40,9 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 ///
 /// Verifies the export as `audit-export verify` does. Then runs the program `duckdb` (1.5 or newer), which has to be
 /// installed, with the view `audit_events` of the customer guide over the files that were proven. Its columns are those
-/// of the audit model: `DESCRIBE audit_events` lists them, whatever the formats of the files are. Times are in UTC.
+/// of the audit model: `DESCRIBE audit_events` lists them, whatever the formats of the files are. Times are in UTC. Of files of
+/// OCSF, which are beside the export's folder, they are those of the lines in `raw_data`; with `--unverified` these files are
+/// left out.
 ///
 /// With `--since` or `--until` the view has the events of that period only. Files whose events are all outside of it are
 /// not copied, not read, and not verified.
@@ -130,11 +132,8 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     let Export { source, options, circumstances } = export;
     let display = Display::new();
     let paths = RefCell::new(Vec::new());
-    // The objects of Security Lake are beside the folder.
-    let has_records = Cell::new(false);
     let show = |progress: Progress<'_>| {
         if let Progress::ObjectProven { name } = progress {
-            has_records.set(has_records.get() || name.starts_with(BESIDE));
             paths.borrow_mut().push(folder.join(name));
         }
         display.show(progress);
@@ -143,9 +142,6 @@ async fn verified(export: &Export, folder: &Path) -> Result<Files, Failure> {
     display.finish();
     let report = report.map_err(|error| source.failure(error))?;
     let paths = paths.into_inner();
-    if has_records.get() {
-        return Err(Failure::invalid_file(folder, place::OCSF));
-    }
     conclude(&report, paths)
 }
 
@@ -159,7 +155,12 @@ async fn copied(export: &Export, period: Period, folder: &Path) -> Result<Files,
         }
         display.show(progress);
     };
-    proven(export, period, &show, |object| write_below(folder, &object.name, &object.bytes)).await
+    let keep = |object: ProvenObject| {
+        // The objects of Security Lake are beside the export's prefix, in folders that no others have.
+        let name = object.name.strip_prefix(BESIDE).unwrap_or(&object.name);
+        write_below(folder, name, &object.bytes)
+    };
+    proven(export, period, &show, keep).await
 }
 
 /// Reads the files that can have events of the period, and returns where `keep` has each of them after it was proven.
@@ -186,15 +187,12 @@ async fn proven(
         }
     };
     let report =
-        read_proven(source, options, circumstances.clone(), &show, &place::FORMATS_OF_EVENTS, &wanted, &mut take).await;
+        read_proven(source, options, circumstances.clone(), &show, ExportFormat::ALL, &wanted, &mut take).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let report = report.map_err(|error| match error {
-        ReadError::UnwantedFormat(_) => Failure::invalid_file(Path::new(&export.circumstances.target), place::OCSF),
-        error => source.failure(error),
-    })?;
+    let report = report.map_err(|error| source.failure(error))?;
     conclude(&report, paths)
 }
 

@@ -190,8 +190,14 @@ pub const CREDENTIALS: [(&str, &str); 3] =
 /// Serves the bucket of the copy after a change.
 pub fn serve_bucket(copy: &Copy, change: impl FnOnce(&mut Bucket)) -> String {
     let prefix = copy.export.place().replace("s3://acme-audit/", "");
-    let files = copy.export.files.iter().map(|(name, bytes)| (format!("{prefix}/{name}"), bytes.clone())).collect();
-    let breaking = copy.export.objects.last().cloned().unwrap_or_default();
+    // Files of Security Lake are beside the prefix of the export.
+    let parent = prefix.rsplit_once('/').map_or_else(String::new, |(parent, _)| format!("{parent}/"));
+    let key = |name: &str| match name.strip_prefix("../") {
+        Some(name) => format!("{parent}{name}"),
+        None => format!("{prefix}/{name}"),
+    };
+    let files = copy.export.files.iter().map(|(name, bytes)| (key(name), bytes.clone())).collect();
+    let breaking = copy.export.objects.last().map(|name| key(name)).unwrap_or_default();
     let mut bucket = Bucket { files, breaking, has_broken: AtomicBool::new(false), knows_encoding: true };
     change(&mut bucket);
     serve(move |request| bucket.answer(request))

@@ -38,6 +38,16 @@ const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
 const PARQUET_PART: &str = include_str!("../../../../../docs/audit_events_parquet.sql");
 /// The files in [`PARQUET_PART`].
 const PARQUET_FILES: &str = "'audit-log/date=*/*.parquet'";
+/// The readers in [`PARQUET_PART`], and the days in the names of their files.
+const PARQUET_READER: &str =
+    "FROM read_parquet('audit-log/date=*/*.parquet', hive_partitioning = false, filename = true)";
+const PARQUET_DAY: &str = r"TRY_CAST(regexp_extract(filename, 'date=([0-9-]+)[/\\][^/\\]*$', 1) AS DATE)";
+/// The same of files of OCSF. OCSF 1.3.0 has no room for a long line in `raw_data`.
+const OCSF_READER: &str = "FROM (\n    SELECT coalesce(raw_data, unmapped['raw_data']) AS event, filename\n    \
+                           FROM read_parquet('audit-log/date=*/*.parquet', hive_partitioning = false, filename = true)\n  )";
+const OCSF_DAY: &str = r"TRY_STRPTIME(regexp_extract(filename, 'eventDay=([0-9]+)[/\\][^/\\]*$', 1), '%Y%m%d')::DATE";
+/// The beginning of the folders that have the files of OCSF.
+const OCSF_FOLDER: &str = "eventDay=";
 /// The file of the view.
 const VIEW_NAME: &str = "view.sql";
 /// A file without events, for an export without any: DuckDB reads no empty list.
@@ -166,22 +176,32 @@ impl View<'_> {
     /// Writes the view to a file, because the names of a large export are longer than a command line may be.
     fn write(&self, folder: &Path) -> Result<PathBuf, Failure> {
         let is_parquet = |path: &&PathBuf| Format::of(&path.to_string_lossy()) == Ok(Format::Parquet);
-        let (parquet, ndjson): (Vec<&PathBuf>, Vec<_>) = self.files.iter().partition(is_parquet);
+        let (ocsf, events): (Vec<&PathBuf>, Vec<_>) = self.files.iter().partition(|path| is_ocsf(path));
+        let (parquet, ndjson): (Vec<_>, Vec<_>) = events.into_iter().partition(is_parquet);
         let ndjson = if ndjson.is_empty() { list(&[&write_below(folder, NO_EVENTS, b"")?])? } else { list(&ndjson)? };
         let mut statement = VIEW.replace(READER, &format!("{READER}{TOLERANT}"));
         if !self.period.is_unlimited() {
             statement = statement.replace(BEGIN, &format!("{BEGIN}FROM (\n"));
         }
         statement = without_end(&statement).replace(FILES, &ndjson);
-        if !parquet.is_empty() {
-            let part = without_end(PARQUET_PART).replace(PARQUET_FILES, &list(&parquet)?);
-            statement = format!("{statement}\n{part}");
+        let ocsf_part = PARQUET_PART.replace(PARQUET_READER, OCSF_READER).replace(PARQUET_DAY, OCSF_DAY);
+        for (part, files) in [(PARQUET_PART, parquet), (&ocsf_part, ocsf)] {
+            if !files.is_empty() {
+                let part = without_end(part).replace(PARQUET_FILES, &list(&files)?);
+                statement = format!("{statement}\n{part}");
+            }
         }
         if !self.period.is_unlimited() {
             statement = format!("{statement}\n)\nWHERE {}", condition(self.period));
         }
         write_below(folder, VIEW_NAME, format!("{statement};\n").as_bytes())
     }
+}
+
+/// Returns whether a file has records of OCSF. An export has no others in such a folder.
+fn is_ocsf(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::file_name);
+    folder.is_some_and(|folder| folder.as_encoded_bytes().starts_with(OCSF_FOLDER.as_bytes()))
 }
 
 fn without_end(statement: &str) -> &str {
@@ -274,6 +294,20 @@ mod tests {
         assert_eq!((both.matches(";\n").count(), both.matches(';').count()), (2, 2), "a setting and a view: {both}");
         let none = folder.path().join(NO_EVENTS);
         assert!(written(&["z.parquet"]).contains(&format!("['{}']", none.display())));
+    }
+
+    #[test]
+    fn the_lines_of_files_of_ocsf_are_in_the_view() {
+        assert_eq!((PARQUET_PART.matches(PARQUET_READER).count(), PARQUET_PART.matches(PARQUET_DAY).count()), (1, 1));
+        let folder = tempfile::tempdir().unwrap();
+        let name = "../region=r/accountId=external/eventDay=20261122/x_6003_y.parquet";
+        let files: Vec<PathBuf> = ["x.ndjson.gz", "z.parquet", name].map(PathBuf::from).into();
+        let view = View { files: &files, period: Period::default() };
+        let statement = std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap();
+        assert_eq!(statement.matches("UNION ALL BY NAME").count(), 2, "{statement}");
+        assert!(statement.contains("FROM read_parquet(['z.parquet'], "), "{statement}");
+        let reader = format!("AS event, filename\n    FROM read_parquet(['{name}'], ");
+        assert!(statement.contains(&reader) && statement.contains("'eventDay=("), "{statement}");
     }
 
     #[test]
