@@ -12,7 +12,7 @@ from infra.dashboard.widgets import Alarms, Graph, Metric, Numbers, Row, Scaled,
 START = "-PT12H"
 MINUTES_5 = 300
 MINUTES_15 = 900
-FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Converter", "Housekeeper", "Notifier")
+FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Converter", "Housekeeper", "Notifier", "Page")
 TABLES = {
     "AuditEventsTable": "events",
     "ExportConfigurationsTable": "configurations",
@@ -49,6 +49,8 @@ REQUESTS = (
     "IngestServerErrorsAlarm",
     "OpenTelemetryServerErrorsAlarm",
     "ApiServerErrorsAlarm",
+    "PageServerErrorsAlarm",
+    "PageFilesServerErrorsAlarm",
     "ApiRequestFailedAlarm",
     "ApiTryAgainAlarm",
     "IngestThrottledAlarm",
@@ -188,7 +190,7 @@ def _ingest(template: Template) -> Iterable[Row]:
                 ),
             ),
             Graph(
-                "GraphQL requests",
+                "GraphQL requests, and the page",
                 "requests in 5 minutes",
                 (
                     graphql("Count", "all"),
@@ -196,8 +198,18 @@ def _ingest(template: Template) -> Iterable[Row]:
                     graphql("5XXError", "5xx"),
                     template.alarm_metric("ApiTryAgainAlarm", "TRY_AGAIN"),
                     template.alarm_metric("ApiRequestFailedAlarm", "INTERNAL"),
+                    _request(template, "PageServerErrorsAlarm", "5XXError", "page, 5xx"),
+                    _request(template, "PageFilesServerErrorsAlarm", "5XXError", "files of the page, 5xx"),
                 ),
-                template.thresholds(["ApiServerErrorsAlarm", "ApiTryAgainAlarm", "ApiRequestFailedAlarm"]),
+                template.thresholds(
+                    [
+                        "ApiServerErrorsAlarm",
+                        "ApiTryAgainAlarm",
+                        "ApiRequestFailedAlarm",
+                        "PageServerErrorsAlarm",
+                        "PageFilesServerErrorsAlarm",
+                    ]
+                ),
             ),
         ),
     )
@@ -424,6 +436,8 @@ def _cost(template: Template) -> Iterable[Row]:
                     _request(template, "IngestServerErrorsAlarm", "Count", "events"),
                     _request(template, "OpenTelemetryServerErrorsAlarm", "Count", "OpenTelemetry"),
                     _request(template, "ApiServerErrorsAlarm", "Count", "GraphQL"),
+                    _request(template, "PageServerErrorsAlarm", "Count", "page"),
+                    _request(template, "PageFilesServerErrorsAlarm", "Count", "files of the page"),
                 ),
                 is_stacked=True,
             ),

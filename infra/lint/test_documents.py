@@ -18,7 +18,7 @@ FENCE = re.compile(r"^ *(`{3,}|~{3,}).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 
 
-GENERATED = {"__pycache__", "target"}
+GENERATED = {"__pycache__", "node_modules", "target"}
 
 
 def files(*suffixes: str) -> list[Path]:

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "HousekeeperFunction",
     "IngestFunction",
     "NotifierFunction",
+    "PageFunction",
     "VerifierFunction",
 }
 FOURTEEN_DAYS = 1_209_600
@@ -151,6 +152,10 @@ PERMITTED = {
         ("sqs:GetQueueAttributes", "WebhooksQueue"),
         ("sqs:ReceiveMessage", "WebhooksQueue"),
         ("sqs:SendMessage", "WebhooksQueue"),
+    },
+    "PageRole": {
+        ("logs:CreateLogStream", "PageLogGroup"),
+        ("logs:PutLogEvents", "PageLogGroup"),
     },
     "ScheduleRole": {
         ("lambda:InvokeFunction", "ExporterFunction"),
@@ -626,14 +631,18 @@ def test_producers_and_administrators_have_budgets_of_their_own() -> None:
     # API Gateway writes "/" as "~1" in the name of a path. Each setting must be for an existing path.
     paths = {path.removeprefix("/").replace("~1", "/") for _, path in settings} - {"*"}
     events = [event for name in FUNCTIONS for event in RESOURCES[name]["Properties"].get("Events", {}).values()]
-    assert paths == {event["Properties"]["Path"] for event in events if event["Type"] == "Api"}
+    # The page, which reads and changes nothing, has the budget of all other paths.
+    page = {"/audit", "/audit/{proxy+}"}
+    assert paths | page == {event["Properties"]["Path"] for event in events if event["Type"] == "Api"}
 
 
 def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     """Tested in the translated template. The error has the same text as the functions' error."""
     body = translated()["Resources"]["HttpApi"]["Properties"]["Body"]
-    assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events", "/v1/logs"}
-    for methods in body["paths"].values():
+    page = {"/audit", "/audit/{proxy+}"}
+    assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events", "/v1/logs"} | page
+    assert {method for path in page for method in body["paths"][path]} == {"get"}
+    for methods in (methods for path, methods in body["paths"].items() if path not in page):
         validator = body["x-amazon-apigateway-request-validators"][
             methods["post"]["x-amazon-apigateway-request-validator"]
         ]
@@ -735,6 +744,17 @@ def test_the_longest_parameters_fit_into_the_variables_of_a_function(function: s
     bound = re.search(r"MAX_ISSUERS_LENGTH_BYTES: usize = ([0-9_]+);", settings)
     assert bound and int(bound[1]) == TEMPLATE["Parameters"]["TokenIssuers"]["MaxLength"]
     assert len(json.dumps(variables, separators=(",", ":"))) <= VARIABLES_BYTES
+
+
+def test_the_page_gets_every_parameter_of_its_own() -> None:
+    """The page has no other variables: it calls nothing, and has no secret."""
+    variables = RESOURCES["PageFunction"]["Properties"]["Environment"]["Variables"]
+    parameters = {name for name in TEMPLATE["Parameters"] if name.startswith("Page")} - {"PageReservedConcurrency"}
+    assert len(parameters) == 7
+    # PAGE_CLIENT_ID for PageClientId
+    assert variables == {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): {"Ref": name} for name in parameters}
+    output = TEMPLATE["Outputs"]["PageUrl"]["Value"]["Fn::Sub"]
+    assert output.endswith(RESOURCES["PageFunction"]["Properties"]["Events"]["Document"]["Properties"]["Path"])
 
 
 def test_queue_batches_leave_concurrency_for_http() -> None:
@@ -998,6 +1018,38 @@ def test_every_parameter_is_described_and_bounded() -> None:
             "TokenPermissionsClaim",
             ["permissions", "/realm_access/roles", "cognito:groups,scope", "/a/b,https://acme.example/roles,scope"],
             ["", ",", "a,", ",a", "a,,b", "a,b,c,d", "/a//b", "a,/b/", "a, b"],
+        ),
+        (
+            "PageScopes",
+            ["openid", "openid api://audit/read offline_access"],
+            ["", " ", "openid  profile", " openid", 'openid "x"'],
+        ),
+        (
+            "PagePortalOrigin",
+            ["", "https://portal.example.com", "http://localhost:3000"],
+            [
+                "*",
+                "'self'",
+                "https://portal.example.com/",
+                "https://*.example.com",
+                "https://a.example https://b.example",
+            ],
+        ),
+        (
+            "PageFrameAncestors",
+            [
+                "",
+                "https://a.example",
+                "https://a.example,https://b.example:8443",
+                "https://a.example, https://b.example",
+            ],
+            [
+                "*",
+                "https:",
+                "https://a.example;script-src *",
+                "https://a.example/",
+                "https://a.example https://b.example",
+            ],
         ),
         ("TokenIssuers", ["", '[{"issuer":"https://a.example"}]'], ["[]", "[x]", "{}", '["https://a.example"]']),
         (

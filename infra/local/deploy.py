@@ -131,6 +131,7 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
             "converter": outputs["ConverterFunction"],
             "housekeeper": outputs["HousekeeperFunction"],
             "notifier": outputs["NotifierFunction"],
+            "page": outputs["PageFunction"],
             "verifier": outputs["VerifierFunction"],
         },
         "queues": {

@@ -35,7 +35,7 @@ const EXPORTER_MEMORY: f64 = 1_769.0;
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
 /// KMS keys: one for secrets, one for signatures.
 const KEYS: f64 = 2.0;
-const ALARMS: f64 = 78.0;
+const ALARMS: f64 = 83.0;
 const METRIC_FILTERS: f64 = 33.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
