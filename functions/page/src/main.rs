@@ -4,6 +4,8 @@
 mod files;
 mod handler;
 mod origin;
+#[cfg(test)]
+mod rules;
 mod security;
 mod settings;
 

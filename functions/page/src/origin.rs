@@ -14,8 +14,10 @@ impl Origin {
     /// Accepts an origin in the form of browsers. Plain HTTP is for development.
     pub(crate) fn parse(mode: DeploymentMode, text: &str) -> Option<Self> {
         let url = https_url(mode, text)?;
-        // Also refuses a path, a query, credentials, upper case and the default port.
-        (url.origin().ascii_serialization() == text).then(|| Self(text.to_owned()))
+        // A policy would read an asterisk as a wildcard. The comparison also refuses a path, a query, credentials, upper case
+        // and the default port.
+        let is_exact = !text.contains('*') && url.origin().ascii_serialization() == text;
+        is_exact.then(|| Self(text.to_owned()))
     }
 
     pub(crate) fn of(url: &Url) -> Self {
