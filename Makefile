@@ -14,7 +14,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock tools
+.PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock page tools
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,9 @@ advisories: tools ## Checks the dependencies for known vulnerabilities; needs Gi
 fmt: tools ## Formats Rust and Python
 	@cargo fmt --all
 	@.tools/tools/bin/ruff format --quiet infra tests
+
+page: tools ## Builds the page for administrators into functions/page/web/dist, which is committed
+	@$(PYTHON) -m infra.local.page build
 
 lock: tools ## Locks the newest versions that infra/local/*.in permit
 	@infra/local/lock.sh

@@ -27,11 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name: Vec<_> = path.strip_prefix(&built)?.iter().map(|part| part.to_string_lossy()).collect();
         writeln!(
             table,
-            "    File {{ name: {:?}, media_type: {:?}, hash: {:?}, plain: include_bytes!({path:?}), gzip: \
-             include_bytes!({compressed:?}) }},",
+            "    File {{ name: {:?}, media_type: {:?}, hash: {:?}, plain: include_bytes!({:?}), gzip: include_bytes!({:?}) }},",
             name.join("/"),
             media_type(path)?,
             hash(&content),
+            text(path)?,
+            text(&compressed)?,
         )?;
     }
     table.push_str("];\n");
@@ -53,6 +54,10 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(files)
 }
 
+fn text(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))
+}
+
 fn media_type(path: &Path) -> Result<&'static str, String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("html") => Ok("text/html; charset=utf-8"),
@@ -60,7 +65,6 @@ fn media_type(path: &Path) -> Result<&'static str, String> {
         Some("css") => Ok("text/css; charset=utf-8"),
         Some("json") => Ok("application/json"),
         Some("svg") => Ok("image/svg+xml"),
-        Some("wasm") => Ok("application/wasm"),
         _ => Err(format!("the media type of {} is not known", path.display())),
     }
 }

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local import dynamodb_local, s3_servers
+from infra.local import dynamodb_local, page, s3_servers
 from infra.local.emulators.localstack import PLUGIN_DIRECTORY, PLUGIN_PATH, missing_for_process, missing_requirement
 from infra.local.settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
@@ -101,6 +101,11 @@ def serverless_rules() -> Count:
     return Count.of_status(
         _run(TOOLS / "cfn-lint", "--append-rules", "cfn_lint_serverless.rules", "--template", ROOT / "template.yaml")
     )
+
+
+def page_for_administrators() -> Count:
+    # Types, generated sources, the committed build, its size, and its unit tests.
+    return Count(*page.check())
 
 
 def own_rules() -> Count:
@@ -241,6 +246,7 @@ LINT: list[Callable[[], Count]] = [
     module_circles,
     template,
     serverless_rules,
+    page_for_administrators,
     own_rules,
 ]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {

@@ -123,6 +123,7 @@ def _describe(emulator: Emulator, endpoint: str, outputs: dict[str, str]) -> dic
         "region": REGION,
         "serviceAccountId": SERVICE_ACCOUNT,
         "apiUrl": f"{endpoint}/restapis/{outputs['RestApiId']}/{STAGE}/_user_request_",
+        "pageUrl": f"{endpoint}/restapis/{outputs['RestApiId']}/{STAGE}/_user_request_/audit",
         "stackName": STACK_NAME,
         "functions": {
             "api": outputs["ApiFunction"],

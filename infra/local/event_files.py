@@ -164,6 +164,11 @@ def counts_the_configuration(answer: Any, _: Scene) -> bool:
     return answer["isComplete"] and answer["report"]["configurations"] >= 1
 
 
+def serves_the_page(answer: Any, _: Scene) -> bool:
+    headers = {name.lower(): value for name, value in answer["multiValueHeaders"].items()}
+    return answer["statusCode"] == 200 and headers["content-type"] == ["text/html; charset=utf-8"]
+
+
 CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("api", "http-graphql-query.json", shows_the_configuration),
     ("ingest", "http-plain-array.json", takes(3)),
@@ -174,4 +179,5 @@ CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("exporter", "queue-run.json", exports),
     ("housekeeper", "schedule-sweep.json", counts_the_configuration),
     ("notifier", "notifier-test.json", tests_no_webhook),
+    ("page", "http-page.json", serves_the_page),
 ]

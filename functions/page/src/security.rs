@@ -31,15 +31,14 @@ pub(crate) fn headers(settings: &Settings) -> Result<HeaderMap, InvalidHeaderVal
     Ok(headers)
 }
 
-/// Returns the content security policy. `wasm-unsafe-eval` lets the page compile its own WebAssembly, the verification; it
-/// does not permit `eval`.
+/// Returns the content security policy. The worker is the verification of downloaded files.
 fn policy(settings: &Settings) -> String {
     let issuer = settings.sign_in.as_ref().map(|sign_in| &sign_in.issuer_origin);
     let connect = listed("'self'", issuer.into_iter().chain(&settings.connect_origins));
     let ancestors =
         if settings.frame_ancestors.is_empty() { "'none'".to_owned() } else { listed("", &settings.frame_ancestors) };
     format!(
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; worker-src 'self'; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; \
          connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
     )
 }
@@ -65,7 +64,7 @@ mod tests {
         let headers = headers(&read(&[]).unwrap()).unwrap();
         assert_eq!(
             headers[CONTENT_SECURITY_POLICY],
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; worker-src 'self'; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; \
              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
         assert_eq!(headers[STRICT_TRANSPORT_SECURITY], "max-age=31536000");

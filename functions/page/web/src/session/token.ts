@@ -37,7 +37,8 @@ type Address = { readonly pathname: string; readonly search: string; readonly ha
 
 /** Takes the token out of the fragment `#token=…`, and removes it from the address and from the browser's history. */
 export function takeTokenFromFragment(location: Address, history: Pick<History, "replaceState">): string | null {
-  if (!location.hash.startsWith("#token=")) return null;
+  const { hash } = location;
+  if (!hash.startsWith("#token=")) return null;
   history.replaceState(null, "", location.pathname + location.search);
-  return location.hash.slice("#token=".length);
+  return hash.slice("#token=".length);
 }
