@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn asset() -> &'static File {
-        FILES.iter().find(|file| file.name.ends_with(".js")).unwrap()
+        FILES.iter().find(|file| file.media_type.starts_with("text/javascript")).unwrap()
     }
 
     #[test]

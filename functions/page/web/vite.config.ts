@@ -2,23 +2,23 @@ import { defineConfig } from "vite";
 
 /** Names of the verification, which is loaded on request and has a budget apart from that of the page. */
 function chunkName({ facadeModuleId }: { facadeModuleId?: string | null | undefined }): string {
-  const isVerification = facadeModuleId?.includes("/src/verification/") ?? false;
-  return `assets/${isVerification ? "verification-" : ""}[name]-[hash].js`;
+    const isVerification = facadeModuleId?.includes("/src/verification/") ?? false;
+    return `assets/${isVerification ? "verification-" : ""}[name]-[hash].js`;
 }
 
 export default defineConfig({
-  base: "./",
-  build: {
-    target: "es2022",
-    modulePreload: { polyfill: false },
-    // A data URL would need an exception from the page's content security policy.
-    assetsInlineLimit: 0,
-    reportCompressedSize: false,
-    rolldownOptions: { output: { chunkFileNames: chunkName } },
-  },
-  worker: { format: "es", rolldownOptions: { output: { entryFileNames: chunkName } } },
-  experimental: {
-    // The page is at `…/audit`, without a slash at its end, below any prefix. Its assets are at `…/audit/assets/`.
-    renderBuiltUrl: (name, { hostType }) => (hostType === "html" ? `audit/${name}` : { relative: true }),
-  },
+    base: "./",
+    build: {
+        target: "es2022",
+        modulePreload: { polyfill: false },
+        // A data URL would need an exception from the page's content security policy.
+        assetsInlineLimit: 0,
+        reportCompressedSize: false,
+        rolldownOptions: { output: { chunkFileNames: chunkName } },
+    },
+    worker: { format: "es", rolldownOptions: { output: { entryFileNames: chunkName } } },
+    experimental: {
+        // The page is at `…/audit`, without a slash at its end, below any prefix. Its assets are at `…/audit/assets/`.
+        renderBuiltUrl: (name, { hostType }) => (hostType === "html" ? `audit/${name}` : { relative: true }),
+    },
 });

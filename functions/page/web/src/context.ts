@@ -10,7 +10,7 @@ export type Context = { readonly api: Api };
 export const PageContext = createContext<Context | null>(null);
 
 export function useApi(): Api {
-  const context = useContext(PageContext);
-  if (!context) throw new Error("a view is outside of the page");
-  return context.api;
+    const context = useContext(PageContext);
+    if (!context) throw new Error("a view is outside of the page");
+    return context.api;
 }

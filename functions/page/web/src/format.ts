@@ -7,54 +7,59 @@ const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export function localTime(time: string): string {
-  return LOCAL.format(new Date(time));
+    return LOCAL.format(new Date(time));
 }
 
 /** `2026-01-31 00:00:00 UTC`, with milliseconds only if there are some. */
 export function utcTime(time: string): string {
-  const text = new Date(time).toISOString();
-  return `${text.slice(0, 10)} ${text.slice(11, 23).replace(/\.000$/, "")} UTC`;
+    const text = new Date(time).toISOString();
+    return `${text.slice(0, 10)} ${text.slice(11, 23).replace(/\.000$/, "")} UTC`;
 }
 
 export function count(number: number): string {
-  return COUNT.format(number);
+    return COUNT.format(number);
 }
 
 export function bytes(number: number): string {
-  let value = number;
-  let unit = 0;
-  while (value >= 1000 && unit < BYTE_UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${TENTHS.format(value)} ${BYTE_UNITS[unit]}`;
+    let value = number;
+    let unit = 0;
+    while (value >= 1000 && unit < BYTE_UNITS.length - 1) {
+        value /= 1000;
+        unit += 1;
+    }
+    return `${TENTHS.format(value)} ${BYTE_UNITS[unit]}`;
 }
 
 /** The two largest units of a duration: `2 d 4 h`, `3 min 5 s`. */
 export function duration(seconds: number): string {
-  const units: [string, number][] = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
-  let rest = Math.round(seconds);
-  const parts: string[] = [];
-  for (const [name, length] of units) {
-    const number = Math.floor(rest / length);
-    rest -= number * length;
-    if (number > 0) parts.push(`${number} ${name}`);
-    else if (parts.length > 0) break;
-  }
-  return parts.slice(0, 2).join(" ") || "0 s";
+    const units: [string, number][] = [
+        ["d", 86_400],
+        ["h", 3_600],
+        ["min", 60],
+        ["s", 1],
+    ];
+    let rest = Math.round(seconds);
+    const parts: string[] = [];
+    for (const [name, length] of units) {
+        const number = Math.floor(rest / length);
+        rest -= number * length;
+        if (number > 0) parts.push(`${number} ${name}`);
+        else if (parts.length > 0) break;
+    }
+    return parts.slice(0, 2).join(" ") || "0 s";
 }
 
 /** The seconds from one time to another. */
 export function secondsBetween(from: string, to: string): number {
-  return (Date.parse(to) - Date.parse(from)) / 1000;
+    return (Date.parse(to) - Date.parse(from)) / 1000;
 }
 
 /** `in 2 hours`, `5 minutes ago`. */
 export function relative(time: string, now: number): string {
-  const seconds = (Date.parse(time) - now) / 1000;
-  const size = Math.abs(seconds);
-  if (size < 90) return RELATIVE.format(Math.round(seconds), "second");
-  if (size < 5_400) return RELATIVE.format(Math.round(seconds / 60), "minute");
-  if (size < 129_600) return RELATIVE.format(Math.round(seconds / 3_600), "hour");
-  return RELATIVE.format(Math.round(seconds / 86_400), "day");
+    const seconds = (Date.parse(time) - now) / 1000;
+    const size = Math.abs(seconds);
+    if (size < 90) return RELATIVE.format(Math.round(seconds), "second");
+    if (size < 5_400) return RELATIVE.format(Math.round(seconds / 60), "minute");
+    if (size < 129_600) return RELATIVE.format(Math.round(seconds / 3_600), "hour");
+    return RELATIVE.format(Math.round(seconds / 86_400), "day");
 }

@@ -19,16 +19,16 @@ const KEY_ID = `(?:mrk-${HEX(32)}|${HEX(8)}-${HEX(4)}-${HEX(4)}-${HEX(4)}-${HEX(
 const PATH_OF_ROLE = "(?:[!#-)+->@-\\[\\]-~]*/)?";
 
 function rule(is: (text: string) => boolean, sentence: string): Rule {
-  return (text) => (is(text) ? null : sentence);
+    return (text) => (is(text) ? null : sentence);
 }
 
 function whole(pattern: string): RegExp {
-  return new RegExp(`^(?:${pattern})$(?!\\n)`);
+    return new RegExp(`^(?:${pattern})$(?!\\n)`);
 }
 
 function form(pattern: string, sentence: string): Rule {
-  const expression = whole(pattern);
-  return rule((text) => expression.test(text), sentence);
+    const expression = whole(pattern);
+    return rule((text) => expression.test(text), sentence);
 }
 
 const hasBucketForm = whole("[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9]");
@@ -37,37 +37,37 @@ const RESERVED_STARTS = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--xa-s3", "--op-s3", "--table-s3"];
 
 export const bucketName: Rule = (text) => {
-  if (text.startsWith("arn:")) return "Give the bucket's name, not its ARN.";
-  if (RESERVED_STARTS.some((start) => text.startsWith(start)) || RESERVED_ENDS.some((end) => text.endsWith(end))) {
+    if (text.startsWith("arn:")) return "Give the bucket's name, not its ARN.";
+    if (RESERVED_STARTS.some((start) => text.startsWith(start)) || RESERVED_ENDS.some((end) => text.endsWith(end))) {
+        return (
+            "Give the name of a general purpose bucket. Access point aliases, directory buckets, table buckets and names " +
+            "that S3 reserves are not supported."
+        );
+    }
+    if (hasBucketForm.test(text) && !text.includes("..") && !isAddress.test(text)) return null;
     return (
-      "Give the name of a general purpose bucket. Access point aliases, directory buckets, table buckets and names " +
-      "that S3 reserves are not supported."
+        "A bucket name has 3 to 63 lower-case letters, digits, '.' or '-', starts and ends with a letter or a digit, " +
+        "has no '..' and is not an IP address."
     );
-  }
-  if (hasBucketForm.test(text) && !text.includes("..") && !isAddress.test(text)) return null;
-  return (
-    "A bucket name has 3 to 63 lower-case letters, digits, '.' or '-', starts and ends with a letter or a digit, " +
-    "has no '..' and is not an IP address."
-  );
 };
 
 const hasPathCharacters = whole("[A-Za-z0-9!_.'()/=-]{1,256}");
 
 export const bucketPath: Rule = rule(
-  (text) => hasPathCharacters.test(text) && text.split("/").every((name) => !["", ".", ".."].includes(name)),
-  "A bucket path has at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, no '/' at either end, no '//', " +
-    "and no segment '.' or '..'. Leave it out to write to the bucket's root.",
+    (text) => hasPathCharacters.test(text) && text.split("/").every((name) => !["", ".", ".."].includes(name)),
+    "A bucket path has at most 256 characters of A-Z a-z 0-9 ! _ . ' ( ) / = -, no '/' at either end, no '//', " +
+        "and no segment '.' or '..'. Leave it out to write to the bucket's root.",
 );
 
 export const region: Rule = rule(
-  (text) => text.length <= 32 && whole(REGION).test(text),
-  "Give the code of the bucket's AWS Region, for example eu-west-1.",
+    (text) => text.length <= 32 && whole(REGION).test(text),
+    "Give the code of the bucket's AWS Region, for example eu-west-1.",
 );
 
 export const signingRegion: Rule = form(
-  "[A-Za-z0-9_-]{1,32}",
-  "Give the region that the server expects in signatures, for example us-east-1 or auto: 1 to 32 letters, digits, " +
-    "'-' or '_'.",
+    "[A-Za-z0-9_-]{1,32}",
+    "Give the region that the server expects in signatures, for example us-east-1 or auto: 1 to 32 letters, digits, " +
+        "'-' or '_'.",
 );
 
 export const accountId: Rule = form(ACCOUNT, "An AWS account ID has 12 digits.");
@@ -75,53 +75,56 @@ export const accountId: Rule = form(ACCOUNT, "An AWS account ID has 12 digits.")
 const roleForm = whole(`arn:(?:${PARTITIONS}):iam::${ACCOUNT}:role/(${PATH_OF_ROLE})([A-Za-z0-9_+=,.@-]{1,64})`);
 
 export const roleArn: Rule = rule((text) => {
-  const path = roleForm.exec(text)?.[1];
-  // IAM counts the path with the slash at its start.
-  return path !== undefined && path.length + 1 <= 512;
+    const path = roleForm.exec(text)?.[1];
+    // IAM counts the path with the slash at its start.
+    return path !== undefined && path.length + 1 <= 512;
 }, "Give the role's ARN, for example arn:aws:iam::123456789012:role/audit-export.");
 
 const keyForm = whole(`arn:(?:${PARTITIONS}):kms:(${REGION}):${ACCOUNT}:key/${KEY_ID}`);
 
 export const kmsKeyArn: Rule = rule((text) => {
-  const found = keyForm.exec(text)?.[1];
-  return found !== undefined && found.length <= 32;
+    const found = keyForm.exec(text)?.[1];
+    return found !== undefined && found.length <= 32;
 }, "Give the key's ARN with its ID, not an alias, for example arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab.");
 
 const iamKeyForm = whole("[A-Z0-9]{16,128}");
 
 export const accessKeyIdOfIam: Rule = (text) => {
-  if (text.startsWith("ASIA")) {
-    return "Give the access key of an IAM user (AKIA…). Temporary credentials expire within hours.";
-  }
-  if (iamKeyForm.test(text)) return null;
-  return "An access key ID has 16 to 128 upper-case letters and digits, for example AKIAIOSFODNN7EXAMPLE.";
+    if (text.startsWith("ASIA")) {
+        return "Give the access key of an IAM user (AKIA…). Temporary credentials expire within hours.";
+    }
+    if (iamKeyForm.test(text)) return null;
+    return "An access key ID has 16 to 128 upper-case letters and digits, for example AKIAIOSFODNN7EXAMPLE.";
 };
 
 export const secretAccessKeyOfIam: Rule = form(
-  "[A-Za-z0-9/+=]{40}",
-  "A secret access key has 40 characters: letters, digits, '/', '+' or '='.",
+    "[A-Za-z0-9/+=]{40}",
+    "A secret access key has 40 characters: letters, digits, '/', '+' or '='.",
 );
 
 export const accessKeyId: Rule = form(
-  "[!-+.\\-0-<>-~]{1,128}",
-  "An access key ID has 1 to 128 characters of visible ASCII without '/', ',' and '='.",
+    "[!-+.\\-0-<>-~]{1,128}",
+    "An access key ID has 1 to 128 characters of visible ASCII without '/', ',' and '='.",
 );
 
-export const secretAccessKey: Rule = form("[!-~]{8,256}", "A secret access key has 8 to 256 characters of visible ASCII.");
+export const secretAccessKey: Rule = form(
+    "[!-~]{8,256}",
+    "A secret access key has 8 to 256 characters of visible ASCII.",
+);
 
 export const description: Rule = rule((text) => {
-  const length = [...text].length;
-  return length >= 1 && length <= 256 && !/\p{Cc}/u.test(text);
+    const length = [...text].length;
+    return length >= 1 && length <= 256 && !/\p{Cc}/u.test(text);
 }, "A description has 1 to 256 characters and no line breaks or other control characters.");
 
 /** A value of a filter. The service's sentence is about the whole list. */
 export const filterValue: Rule = rule((text) => {
-  const start = text.endsWith("*") ? text.slice(0, -1) : text;
-  const length = new TextEncoder().encode(text).length;
-  return start !== "" && length <= 128 && !/[\p{Cc}"\\*]/u.test(start);
+    const start = text.endsWith("*") ? text.slice(0, -1) : text;
+    const length = new TextEncoder().encode(text).length;
+    return start !== "" && length <= 128 && !/[\p{Cc}"\\*]/u.test(start);
 }, "A value has 1 to 128 bytes, without quotation marks, backslashes and control characters. An asterisk may only be its last character, after the beginning of the texts that it stands for.");
 
 /** Returns the Region in the ARN of a key, to compare it with the bucket's. */
 export function regionOfKey(arn: string): string | null {
-  return keyForm.exec(arn)?.[1] ?? null;
+    return keyForm.exec(arn)?.[1] ?? null;
 }

@@ -1,26 +1,26 @@
 // The settings that the stack gives to the page.
 
 export type SignInSettings = {
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly scopes: string;
-  readonly audience: string | null;
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly scopes: string;
+    readonly audience: string | null;
 };
 
 export type Settings = {
-  /** The place of the GraphQL API, relative to the page. */
-  readonly api: string;
-  readonly signIn: SignInSettings | null;
-  readonly portalOrigin: string | null;
+    /** The place of the GraphQL API, relative to the page. */
+    readonly api: string;
+    readonly signIn: SignInSettings | null;
+    readonly portalOrigin: string | null;
 };
 
 /** Returns the address of the page without a slash at its end, to which relative addresses are joined. */
 export function pageAddress(location: { origin: string; pathname: string }): string {
-  return location.origin + location.pathname.replace(/\/+$/, "");
+    return location.origin + location.pathname.replace(/\/+$/, "");
 }
 
 export async function loadSettings(page: string): Promise<Settings> {
-  const response = await fetch(`${page}/settings.json`, { credentials: "omit", redirect: "error" });
-  if (!response.ok) throw new Error(`settings.json: ${response.status}`);
-  return (await response.json()) as Settings;
+    const response = await fetch(`${page}/settings.json`, { credentials: "omit", redirect: "error" });
+    if (!response.ok) throw new Error(`settings.json: ${response.status}`);
+    return (await response.json()) as Settings;
 }

@@ -10,18 +10,18 @@ const domain = JSON.parse(readFileSync(new URL("rules.json", import.meta.url), "
 const own = rules as unknown as Record<string, rules.Rule>;
 
 for (const [name, said] of Object.entries(domain)) {
-  test(`${name} says what the service says`, () => {
-    assert.ok(said.valid.length > 0 && Object.keys(said.refused).length > 0);
-    for (const value of said.valid) assert.equal(own[name]!(value), null, JSON.stringify(value));
-    for (const [sentence, values] of Object.entries(said.refused)) {
-      for (const value of values) assert.equal(own[name]!(value), sentence, JSON.stringify(value));
-    }
-  });
+    test(`${name} says what the service says`, () => {
+        assert.ok(said.valid.length > 0 && Object.keys(said.refused).length > 0);
+        for (const value of said.valid) assert.equal(own[name]!(value), null, JSON.stringify(value));
+        for (const [sentence, values] of Object.entries(said.refused)) {
+            for (const value of values) assert.equal(own[name]!(value), sentence, JSON.stringify(value));
+        }
+    });
 }
 
 test("a value of a filter may end with an asterisk", () => {
-  for (const good of ["READ", "POLICY*", "ä b"]) assert.equal(rules.filterValue(good), null, good);
-  for (const bad of ["", "*", "A*B", "A**", 'a"b', "a\\b", "a\nb", "ä".repeat(65)]) {
-    assert.notEqual(rules.filterValue(bad), null, bad);
-  }
+    for (const good of ["READ", "POLICY*", "ä b"]) assert.equal(rules.filterValue(good), null, good);
+    for (const bad of ["", "*", "A*B", "A**", 'a"b', "a\\b", "a\nb", "ä".repeat(65)]) {
+        assert.notEqual(rules.filterValue(bad), null, bad);
+    }
 });

@@ -3,9 +3,9 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 export type Loaded<T> =
-  | { readonly state: "loading" }
-  | { readonly state: "failed"; readonly error: unknown }
-  | { readonly state: "ready"; readonly value: T };
+    | { readonly state: "loading" }
+    | { readonly state: "failed"; readonly error: unknown }
+    | { readonly state: "ready"; readonly value: T };
 
 export type Loader<T> = Loaded<T> & { readonly reload: () => void; readonly replace: (value: T) => void };
 
@@ -14,73 +14,75 @@ export type Loader<T> = Loaded<T> & { readonly reload: () => void; readonly repl
  * was loaded stays until the next value is there.
  */
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everySeconds = 0): Loader<T> {
-  const [loaded, setLoaded] = useState<Loaded<T> & { key?: string }>({ state: "loading" });
-  const [turn, setTurn] = useState(0);
-  const current = useRef(load);
-  current.current = load;
+    const [loaded, setLoaded] = useState<Loaded<T> & { key?: string }>({ state: "loading" });
+    const [turn, setTurn] = useState(0);
+    const current = useRef(load);
+    current.current = load;
 
-  useEffect(() => {
-    const abort = new AbortController();
-    setLoaded((before) => (before.key === key ? before : { state: "loading" }));
-    current.current(abort.signal).then(
-      (value) => abort.signal.aborted || setLoaded({ state: "ready", value, key }),
-      (error: unknown) => {
-        if (abort.signal.aborted) return;
-        setLoaded((before) => (before.state === "ready" && before.key === key ? before : { state: "failed", error, key }));
-      },
-    );
-    return () => abort.abort();
-  }, [key, turn]);
+    useEffect(() => {
+        const abort = new AbortController();
+        setLoaded((before) => (before.key === key ? before : { state: "loading" }));
+        current.current(abort.signal).then(
+            (value) => abort.signal.aborted || setLoaded({ state: "ready", value, key }),
+            (error: unknown) => {
+                if (abort.signal.aborted) return;
+                setLoaded((before) =>
+                    before.state === "ready" && before.key === key ? before : { state: "failed", error, key },
+                );
+            },
+        );
+        return () => abort.abort();
+    }, [key, turn]);
 
-  useEffect(() => {
-    if (everySeconds <= 0) return undefined;
-    const timer = setInterval(() => document.hidden || setTurn((turn) => turn + 1), everySeconds * 1000);
-    return () => clearInterval(timer);
-  }, [key, everySeconds]);
+    useEffect(() => {
+        if (everySeconds <= 0) return undefined;
+        const timer = setInterval(() => document.hidden || setTurn((turn) => turn + 1), everySeconds * 1000);
+        return () => clearInterval(timer);
+    }, [key, everySeconds]);
 
-  const reload = useCallback(() => {
-    setLoaded((before) => (before.state === "failed" ? { state: "loading" } : before));
-    setTurn((turn) => turn + 1);
-  }, []);
-  const replace = useCallback((value: T) => setLoaded({ state: "ready", value, key }), [key]);
-  // A value of another key is not shown.
-  const shown: Loaded<T> = loaded.key === undefined || loaded.key === key ? loaded : { state: "loading" };
-  return { ...shown, reload, replace };
+    const reload = useCallback(() => {
+        setLoaded((before) => (before.state === "failed" ? { state: "loading" } : before));
+        setTurn((turn) => turn + 1);
+    }, []);
+    const replace = useCallback((value: T) => setLoaded({ state: "ready", value, key }), [key]);
+    // A value of another key is not shown.
+    const shown: Loaded<T> = loaded.key === undefined || loaded.key === key ? loaded : { state: "loading" };
+    return { ...shown, reload, replace };
 }
 
 export type Action<A extends unknown[]> = {
-  readonly isRunning: boolean;
-  readonly error: unknown;
-  readonly run: (...parameters: A) => void;
-  readonly forget: () => void;
+    readonly isRunning: boolean;
+    readonly error: unknown;
+    readonly run: (...parameters: A) => void;
+    readonly forget: () => void;
 };
 
 /** An action that a person starts. A second start while it runs is ignored. */
 export function useAction<A extends unknown[]>(act: (...parameters: A) => Promise<void>): Action<A> {
-  const [state, setState] = useState<{ isRunning: boolean; error: unknown }>({ isRunning: false, error: null });
-  const isRunning = useRef(false);
-  const current = useRef(act);
-  current.current = act;
-  const run = useCallback((...parameters: A) => {
-    if (isRunning.current) return;
-    isRunning.current = true;
-    setState({ isRunning: true, error: null });
-    const end = (error: unknown) => {
-      isRunning.current = false;
-      setState({ isRunning: false, error });
-    };
-    current.current(...parameters).then(() => end(null), end);
-  }, []);
-  const forget = useCallback(() => setState((before) => ({ ...before, error: null })), []);
-  return { ...state, run, forget };
+    const [state, setState] = useState<{ isRunning: boolean; error: unknown }>({ isRunning: false, error: null });
+    const isRunning = useRef(false);
+    const current = useRef(act);
+    current.current = act;
+    const run = useCallback((...parameters: A) => {
+        if (isRunning.current) return;
+        isRunning.current = true;
+        setState({ isRunning: true, error: null });
+        const end = (error: unknown) => {
+            isRunning.current = false;
+            setState({ isRunning: false, error });
+        };
+        current.current(...parameters).then(() => end(null), end);
+    }, []);
+    const forget = useCallback(() => setState((before) => ({ ...before, error: null })), []);
+    return { ...state, run, forget };
 }
 
 /** The present, again every so many seconds. */
 export function useNow(everySeconds: number): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everySeconds * 1000);
-    return () => clearInterval(timer);
-  }, [everySeconds]);
-  return now;
+    const [now, setNow] = useState(Date.now);
+    useEffect(() => {
+        const timer = setInterval(() => setNow(Date.now()), everySeconds * 1000);
+        return () => clearInterval(timer);
+    }, [everySeconds]);
+    return now;
 }

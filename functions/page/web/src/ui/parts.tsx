@@ -11,17 +11,17 @@ import type { Loader } from "./load.ts";
 
 /** A time in the user's zone; in UTC for pointers that rest on it, and for screen readers. */
 export function Time({ value }: { value: string }) {
-  const utc = utcTime(value);
-  return (
-    <time dateTime={value} title={utc}>
-      {localTime(value)}
-      <span class="hidden"> ({utc})</span>
-    </time>
-  );
+    const utc = utcTime(value);
+    return (
+        <time dateTime={value} title={utc}>
+            {localTime(value)}
+            <span class="hidden"> ({utc})</span>
+        </time>
+    );
 }
 
 export function OptionalTime({ value }: { value: string | null }) {
-  return value === null ? <>{text.never}</> : <Time value={value} />;
+    return value === null ? <>{text.never}</> : <Time value={value} />;
 }
 
 export type Tone = "good" | "warning" | "bad" | "neutral";
@@ -30,185 +30,199 @@ const MARKS: Record<Tone, string> = { good: "✓", warning: "!", bad: "✕", neu
 
 /** A state in words, with a colour and a shape. */
 export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
-  return (
-    <span class={`badge ${tone}`}>
-      <span class="mark" aria-hidden="true">
-        {MARKS[tone]}
-      </span>
-      {children}
-    </span>
-  );
+    return (
+        <span class={`badge ${tone}`}>
+            <span class="mark" aria-hidden="true">
+                {MARKS[tone]}
+            </span>
+            {children}
+        </span>
+    );
 }
 
 /** The sentence about an error. */
 export function sentenceOf(error: unknown): string {
-  if (!(error instanceof Failure)) return text.failures.unknown;
-  if (error.code === NETWORK) return text.failures.network;
-  if (error.code === UNAUTHENTICATED && error.message === "") return text.failures.session;
-  return error.connectionError?.message ?? (error.message || text.failures.unknown);
+    if (!(error instanceof Failure)) return text.failures.unknown;
+    if (error.code === NETWORK) return text.failures.network;
+    if (error.code === UNAUTHENTICATED && error.message === "") return text.failures.session;
+    return error.connectionError?.message ?? (error.message || text.failures.unknown);
 }
 
 export function Problem({ error, title, children }: { error: unknown; title?: string; children?: ComponentChildren }) {
-  const code = error instanceof Failure ? (error.connectionError?.code ?? error.code) : null;
-  const requestId = error instanceof Failure ? error.requestId : undefined;
-  return (
-    <div class="notice bad" role="alert">
-      <p>
-        <strong>{title ?? text.failures.action}</strong> {sentenceOf(error)}
-      </p>
-      {code && /^[A-Z_]+$/.test(code) && code !== NETWORK && (
-        <p>
-          <CodeLink code={code} />
-          {requestId && <small> {text.requestId(requestId)}</small>}
-        </p>
-      )}
-      {children}
-    </div>
-  );
+    const code = error instanceof Failure ? (error.connectionError?.code ?? error.code) : null;
+    const requestId = error instanceof Failure ? error.requestId : undefined;
+    return (
+        <div class="notice bad" role="alert">
+            <p>
+                <strong>{title ?? text.failures.action}</strong> {sentenceOf(error)}
+            </p>
+            {code && /^[A-Z_]+$/.test(code) && code !== NETWORK && (
+                <p>
+                    <CodeLink code={code} />
+                    {requestId && <small> {text.requestId(requestId)}</small>}
+                </p>
+            )}
+            {children}
+        </div>
+    );
 }
 
 export function CodeLink({ code }: { code: string }) {
-  return (
-    <a href={paths.code(code)} aria-label={text.explain(code)}>
-      <code>{code}</code>
-    </a>
-  );
+    return (
+        <a href={paths.code(code)} aria-label={text.explain(code)}>
+            <code>{code}</code>
+        </a>
+    );
 }
 
 /** What is loaded, or the state of loading it. */
 export function Show<T>({ loaded, children }: { loaded: Loader<T>; children: (value: T) => ComponentChildren }) {
-  if (loaded.state === "ready") return <>{children(loaded.value)}</>;
-  if (loaded.state === "loading") {
+    if (loaded.state === "ready") return <>{children(loaded.value)}</>;
+    if (loaded.state === "loading") {
+        return (
+            <p class="loading" role="status">
+                {text.loading}
+            </p>
+        );
+    }
     return (
-      <p class="loading" role="status">
-        {text.loading}
-      </p>
+        <Problem error={loaded.error} title={text.failures.load}>
+            <button type="button" onClick={loaded.reload}>
+                {text.retry}
+            </button>
+        </Problem>
     );
-  }
-  return (
-    <Problem error={loaded.error} title={text.failures.load}>
-      <button type="button" onClick={loaded.reload}>
-        {text.retry}
-      </button>
-    </Problem>
-  );
 }
 
 /** The heading of a view, which gets the focus when the view opens, so that screen readers begin there. */
 export function Heading({ children }: { children: string }) {
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    document.title = `${children} · ${text.title}`;
-    heading.current?.focus();
-  }, [children]);
-  return (
-    <h1 ref={heading} tabIndex={-1}>
-      {children}
-    </h1>
-  );
+    const heading = useRef<HTMLHeadingElement>(null);
+    useEffect(() => {
+        document.title = `${children} · ${text.title}`;
+        heading.current?.focus();
+    }, [children]);
+    return (
+        <h1 ref={heading} tabIndex={-1}>
+            {children}
+        </h1>
+    );
 }
 
 export function CopyButton({ value, what }: { value: string; what: string }) {
-  const [isCopied, setIsCopied] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setIsCopied(false), 4000);
-    return () => clearTimeout(timer);
-  }, [isCopied]);
-  return (
-    <button
-      type="button"
-      class="small"
-      aria-label={text.copyOf(what)}
-      onClick={() => void navigator.clipboard.writeText(value).then(() => setIsCopied(true))}
-    >
-      <span aria-live="polite">{isCopied ? text.copied : text.copy}</span>
-    </button>
-  );
+    const [label, setLabel] = useState(text.copy);
+    useEffect(() => {
+        const timer = setTimeout(() => setLabel(text.copy), 4000);
+        return () => clearTimeout(timer);
+    }, [label]);
+    // A frame may lack the permission, and a page without HTTPS has no clipboard.
+    const copy = async () => {
+        try {
+            await navigator.clipboard.writeText(value);
+            setLabel(text.copied);
+        } catch {
+            setLabel(text.copyRefused);
+        }
+    };
+    return (
+        <button type="button" class="small" onClick={() => void copy()}>
+            <span aria-live="polite">{label}</span>
+            <span class="hidden"> {what}</span>
+        </button>
+    );
 }
 
 export function DownloadButton({ content, name, what }: { content: BlobPart; name: string; what: string }) {
-  return (
-    <button type="button" class="small" aria-label={text.downloadOf(what)} onClick={() => download(content, name)}>
-      {text.download}
-    </button>
-  );
+    return (
+        <button type="button" class="small" onClick={() => download(content, name)}>
+            {text.download}
+            <span class="hidden"> {what}</span>
+        </button>
+    );
 }
 
 function download(content: BlobPart, name: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type: "application/octet-stream" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    const url = URL.createObjectURL(new Blob([content], { type: "application/octet-stream" }));
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 /** A text to copy and download, such as a policy. */
 export function Document({ content, name, what }: { content: string; name?: string; what: string }) {
-  return (
-    <div class="document">
-      <div class="toolbar">
-        <CopyButton value={content} what={what} />
-        {name && <DownloadButton content={content} name={name} what={what} />}
-      </div>
-      <pre tabIndex={0} role="region" aria-label={what}>
-        {content}
-      </pre>
-    </div>
-  );
+    return (
+        <div class="document">
+            <div class="toolbar">
+                <CopyButton value={content} what={what} />
+                {name && <DownloadButton content={content} name={name} what={what} />}
+            </div>
+            <pre tabIndex={0} role="region" aria-label={what}>
+                {content}
+            </pre>
+        </div>
+    );
 }
 
 /** Names and values. */
 export function Facts({ children }: { children: ComponentChildren }) {
-  return <dl class="facts">{children}</dl>;
+    return <dl class="facts">{children}</dl>;
 }
 
 export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
+    return (
+        <div>
+            <dt>{name}</dt>
+            <dd>{children}</dd>
+        </div>
+    );
 }
 
 /** A modal question. The browser keeps the focus inside, and Escape closes it. */
 export function Dialog({
-  heading,
-  close,
-  children,
+    heading,
+    close,
+    children,
 }: {
-  heading: string;
-  close: () => void;
-  children: ComponentChildren;
+    heading: string;
+    close: () => void;
+    children: ComponentChildren;
 }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  return (
-    <dialog ref={dialog} aria-labelledby={id} onClose={close} onCancel={close}>
-      <h2 id={id}>{heading}</h2>
-      {children}
-    </dialog>
-  );
+    const dialog = useRef<HTMLDialogElement>(null);
+    const id = useId();
+    useEffect(() => {
+        const before = document.activeElement;
+        dialog.current?.showModal();
+        return () => {
+            if (before instanceof HTMLElement) before.focus();
+        };
+    }, []);
+    return (
+        <dialog ref={dialog} aria-labelledby={id} onClose={close} onCancel={close}>
+            <h2 id={id}>{heading}</h2>
+            {children}
+        </dialog>
+    );
 }
 
 /** A section with a heading that names it as a landmark. */
-export function Section({ heading, children, actions }: { heading: string; children: ComponentChildren; actions?: ComponentChildren }) {
-  const id = useId();
-  return (
-    <section aria-labelledby={id} class="card">
-      <div class="section-head">
-        <h2 id={id}>{heading}</h2>
-        {actions}
-      </div>
-      {children}
-    </section>
-  );
+export function Section({
+    heading,
+    children,
+    actions,
+}: {
+    heading: string;
+    children: ComponentChildren;
+    actions?: ComponentChildren;
+}) {
+    const id = useId();
+    return (
+        <section aria-labelledby={id} class="card">
+            <div class="section-head">
+                <h2 id={id}>{heading}</h2>
+                {actions}
+            </div>
+            {children}
+        </section>
+    );
 }

@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { useApi } from "../context.ts";
 import {
-  PoliciesOperation,
-  TestOperation,
-  type Connection,
-  type ConnectionCheckStatus,
-  type Whole,
+    PoliciesOperation,
+    TestOperation,
+    type Connection,
+    type ConnectionCheckStatus,
+    type Whole,
 } from "../generated/api.ts";
 import { text } from "../text.ts";
 import { useAction, useLoad } from "../ui/load.ts";
@@ -17,70 +17,93 @@ import { Badge, CodeLink, CopyButton, Document, Problem, Show, Time, type Tone }
 const POLICIES = ["trustPolicy", "iamPolicy", "bucketPolicy", "kmsKeyPolicyStatement"] as const;
 
 /** The policies, ready to use. `replayBucketPath`: they also allow replays under this path. */
-export function Policies({ id, version, replayBucketPath }: { id: string; version: number; replayBucketPath?: string }) {
-  const api = useApi();
-  const loaded = useLoad(`policies ${id} ${version} ${replayBucketPath ?? ""}`, async (signal) => {
-    const { policies } = await api.send(PoliciesOperation, { id, replayBucketPath: replayBucketPath ?? null }, signal);
-    return policies;
-  });
-  return (
-    <Show loaded={loaded}>
-      {(policies) => (
-        <>
-          {policies.cloudFormation.launchUrl && (
-            <div class="launch">
-              <p>
-                <a class="button" href={policies.cloudFormation.launchUrl} target="_blank" rel="noopener noreferrer">
-                  {text.policies.launch}
-                </a>
-              </p>
-              <p class="hint">{text.policies.launchHint}</p>
-              <p>{text.policies.launchDone}</p>
-            </div>
-          )}
-          {!policies.cloudFormation.launchUrl && <p>{text.policies.manual}</p>}
-          {policies.principalArn === null && <p class="hint">{text.policies.unknownPrincipal}</p>}
-          {policies.trustPolicy && (
-            <p>
-              {text.policies.externalId}: <code>{policies.externalId}</code>{" "}
-              <CopyButton value={policies.externalId} what={text.policies.externalId} />
-            </p>
-          )}
-          <ol class="policies">
-            {POLICIES.map((name) => {
-              const policy = policies[name];
-              if (!policy) return null;
-              return (
-                <li key={name}>
-                  <h3>
-                    {text.policies[name]}{" "}
-                    <span class="soft">({policy.isRequired ? text.policies.required : text.policies.notRequired})</span>
-                  </h3>
-                  <p>{policy.instruction}</p>
-                  <Document content={policy.document} name={`${name}.json`} what={text.policies[name]} />
-                </li>
-              );
-            })}
-          </ol>
-          {policies.cloudFormation.parameters.length > 0 && (
-            <details class="more">
-              <summary>{text.policies.parameters}</summary>
-              <dl class="facts">
-                {policies.cloudFormation.parameters.map(({ name, value }) => (
-                  <div key={name}>
-                    <dt>{name}</dt>
-                    <dd>
-                      <code>{value}</code>
-                    </dd>
-                  </div>
-                ))}
-              </dl>
-            </details>
-          )}
-        </>
-      )}
-    </Show>
-  );
+export function Policies({
+    id,
+    version,
+    replayBucketPath,
+}: {
+    id: string;
+    version: number;
+    replayBucketPath?: string;
+}) {
+    const api = useApi();
+    const loaded = useLoad(`policies ${id} ${version} ${replayBucketPath ?? ""}`, async (signal) => {
+        const { policies } = await api.send(
+            PoliciesOperation,
+            { id, replayBucketPath: replayBucketPath ?? null },
+            signal,
+        );
+        return policies;
+    });
+    return (
+        <Show loaded={loaded}>
+            {(policies) => (
+                <>
+                    {policies.cloudFormation.launchUrl && (
+                        <div class="launch">
+                            <p>
+                                <a
+                                    class="button"
+                                    href={policies.cloudFormation.launchUrl}
+                                    target="_blank"
+                                    rel="noopener noreferrer"
+                                >
+                                    {text.policies.launch}
+                                </a>
+                            </p>
+                            <p class="hint">{text.policies.launchHint}</p>
+                            <p>{text.policies.launchDone}</p>
+                        </div>
+                    )}
+                    {!policies.cloudFormation.launchUrl && <p>{text.policies.manual}</p>}
+                    {policies.principalArn === null && <p class="hint">{text.policies.unknownPrincipal}</p>}
+                    {policies.trustPolicy && (
+                        <p>
+                            {text.policies.externalId}: <code>{policies.externalId}</code>{" "}
+                            <CopyButton value={policies.externalId} what={text.policies.externalId} />
+                        </p>
+                    )}
+                    <ol class="policies">
+                        {POLICIES.map((name) => {
+                            const policy = policies[name];
+                            if (!policy) return null;
+                            return (
+                                <li key={name}>
+                                    <h3>
+                                        {text.policies[name]}{" "}
+                                        <span class="soft">
+                                            ({policy.isRequired ? text.policies.required : text.policies.notRequired})
+                                        </span>
+                                    </h3>
+                                    <p>{policy.instruction}</p>
+                                    <Document
+                                        content={policy.document}
+                                        name={`${name}.json`}
+                                        what={text.policies[name]}
+                                    />
+                                </li>
+                            );
+                        })}
+                    </ol>
+                    {policies.cloudFormation.parameters.length > 0 && (
+                        <details class="more">
+                            <summary>{text.policies.parameters}</summary>
+                            <dl class="facts">
+                                {policies.cloudFormation.parameters.map(({ name, value }) => (
+                                    <div key={name}>
+                                        <dt>{name}</dt>
+                                        <dd>
+                                            <code>{value}</code>
+                                        </dd>
+                                    </div>
+                                ))}
+                            </dl>
+                        </details>
+                    )}
+                </>
+            )}
+        </Show>
+    );
 }
 
 const TONES: Record<ConnectionCheckStatus, Tone> = { PASSED: "good", FAILED: "bad", NOT_CHECKED: "neutral" };
@@ -89,93 +112,95 @@ const STEP_MILLISECONDS = 180;
 
 /** The connection test: a button, and each check with its result and, beside a cross, the fix. */
 export function ConnectionTest({
-  configuration,
-  replace,
+    configuration,
+    replace,
 }: {
-  configuration: Connection;
-  replace: (configuration: Whole) => void;
+    configuration: Connection;
+    replace: (configuration: Whole) => void;
 }) {
-  const api = useApi();
-  const checks = configuration.connectionChecks;
-  // The number of results that are shown. The service returns all of them at once, when the last check has ended.
-  const [shown, setShown] = useState(checks.length);
-  const first = useRef(true);
-  const test = useAction(async () => {
-    setShown(0);
-    try {
-      const { configuration: tested } = await api.send(TestOperation, { id: configuration.id });
-      replace(tested);
-    } catch (error) {
-      setShown(checks.length);
-      throw error;
-    }
-  });
-  useEffect(() => {
-    if (first.current) {
-      first.current = false;
-      return undefined;
-    }
-    if (test.isRunning || shown >= checks.length) return undefined;
-    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const timer = setTimeout(() => setShown(isStill ? checks.length : shown + 1), isStill ? 0 : STEP_MILLISECONDS);
-    return () => clearTimeout(timer);
-  }, [shown, test.isRunning, checks.length]);
+    const api = useApi();
+    const checks = configuration.connectionChecks;
+    // The number of results that are shown. The service returns all of them at once, when the last check has ended.
+    const [shown, setShown] = useState(checks.length);
+    const first = useRef(true);
+    const test = useAction(async () => {
+        setShown(0);
+        try {
+            const { configuration: tested } = await api.send(TestOperation, { id: configuration.id });
+            replace(tested);
+        } catch (error) {
+            setShown(checks.length);
+            throw error;
+        }
+    });
+    useEffect(() => {
+        if (first.current) {
+            first.current = false;
+            return undefined;
+        }
+        if (test.isRunning || shown >= checks.length) return undefined;
+        const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+        const timer = setTimeout(() => setShown(isStill ? checks.length : shown + 1), isStill ? 0 : STEP_MILLISECONDS);
+        return () => clearTimeout(timer);
+    }, [shown, test.isRunning, checks.length]);
 
-  const isComplete = !test.isRunning && shown >= checks.length;
-  return (
-    <div class="test">
-      <div class="toolbar">
-        <button type="button" class="primary" aria-disabled={test.isRunning} onClick={test.run}>
-          {text.connection.test}
-        </button>
-      </div>
-      <p role="status">
-        {test.isRunning && text.connection.testing}
-        {isComplete && configuration.connectionStatus === "SUCCESS" && (
-          <Badge tone="good">{text.connection.works}</Badge>
-        )}
-        {isComplete && configuration.connectionStatus === "FAILED" && <Badge tone="bad">{text.connection.fails}</Badge>}
-        {isComplete && configuration.connectionStatus === "PENDING" && (
-          <Badge tone="neutral">{text.connection.pending}</Badge>
-        )}
-        {isComplete && configuration.connectionCheckedAt && (
-          <>
-            {" "}
-            {text.connection.testedAt} <Time value={configuration.connectionCheckedAt} />
-          </>
-        )}
-      </p>
-      {test.error !== null && <Problem error={test.error} />}
-      {configuration.connectionError && isComplete && !checks.some(({ code }) => code !== null) && (
-        <div class="notice bad">
-          <p>{configuration.connectionError.message}</p>
-          <p>
-            <CodeLink code={configuration.connectionError.code} />
-          </p>
-        </div>
-      )}
-      <ul class="checks" aria-label={text.connection.checks} aria-live="polite" aria-relevant="text additions">
-        {checks.map((check, index) => {
-          const isShown = index < shown && !test.isRunning;
-          return (
-            <li key={check.check}>
-              {isShown ? (
-                <Badge tone={TONES[check.status]}>{text.connection.status[check.status]}</Badge>
-              ) : (
-                <Badge tone="neutral">{text.connection.running}</Badge>
-              )}
-              <div>
-                <span>{check.title}</span>
-                {isShown && check.status === "FAILED" && (
-                  <p class="fix">
-                    {check.message} {check.code && <CodeLink code={check.code} />}
-                  </p>
+    const isComplete = !test.isRunning && shown >= checks.length;
+    return (
+        <div class="test">
+            <div class="toolbar">
+                <button type="button" class="primary" aria-disabled={test.isRunning} onClick={test.run}>
+                    {text.connection.test}
+                </button>
+            </div>
+            <p role="status">
+                {test.isRunning && text.connection.testing}
+                {isComplete && configuration.connectionStatus === "SUCCESS" && (
+                    <Badge tone="good">{text.connection.works}</Badge>
                 )}
-              </div>
-            </li>
-          );
-        })}
-      </ul>
-    </div>
-  );
+                {isComplete && configuration.connectionStatus === "FAILED" && (
+                    <Badge tone="bad">{text.connection.fails}</Badge>
+                )}
+                {isComplete && configuration.connectionStatus === "PENDING" && (
+                    <Badge tone="neutral">{text.connection.pending}</Badge>
+                )}
+                {isComplete && configuration.connectionCheckedAt && (
+                    <>
+                        {" "}
+                        {text.connection.testedAt} <Time value={configuration.connectionCheckedAt} />
+                    </>
+                )}
+            </p>
+            {test.error !== null && <Problem error={test.error} />}
+            {configuration.connectionError && isComplete && !checks.some(({ code }) => code !== null) && (
+                <div class="notice bad">
+                    <p>{configuration.connectionError.message}</p>
+                    <p>
+                        <CodeLink code={configuration.connectionError.code} />
+                    </p>
+                </div>
+            )}
+            <ul class="checks" aria-label={text.connection.checks} aria-live="polite" aria-relevant="text additions">
+                {checks.map((check, index) => {
+                    const isShown = index < shown && !test.isRunning;
+                    return (
+                        <li key={check.check}>
+                            {isShown ? (
+                                <Badge tone={TONES[check.status]}>{text.connection.status[check.status]}</Badge>
+                            ) : (
+                                <Badge tone="neutral">{text.connection.running}</Badge>
+                            )}
+                            <div>
+                                <span>{check.title}</span>
+                                {isShown && check.status === "FAILED" && (
+                                    <p class="fix">
+                                        {check.message} {check.code && <CodeLink code={check.code} />}
+                                    </p>
+                                )}
+                            </div>
+                        </li>
+                    );
+                })}
+            </ul>
+        </div>
+    );
 }

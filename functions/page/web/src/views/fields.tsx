@@ -7,304 +7,370 @@ import { text } from "../text.ts";
 import { CopyButton } from "../ui/parts.tsx";
 
 const REGIONS = [
-  "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-  "ca-central-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
-  "il-central-1", "me-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
 ];
 const OCSF_VERSIONS = { "1.3.0": "1.3.0 (Security Lake)", "1.8.0": "1.8.0" } as const;
 
 export type FieldsProps = {
-  readonly values: FormValues;
-  readonly set: (change: Partial<FormValues>) => void;
-  readonly problems: Problems;
-  /** A field whose problem may be shown from now on. */
-  readonly touch: (field: string) => void;
-  /** The export before the change. */
-  readonly before: FormValues | null;
+    readonly values: FormValues;
+    readonly set: (change: Partial<FormValues>) => void;
+    readonly problems: Problems;
+    /** A field whose problem may be shown from now on. */
+    readonly touch: (field: string) => void;
+    /** The export before the change. */
+    readonly before: FormValues | null;
 };
 
 export function Fields(props: FieldsProps) {
-  const { values, set, before } = props;
-  const isOnServer = values.identity === "key" && values.endpointUrl !== "";
-  const field = fieldsOf(props);
-  return (
-    <>
-      <Radio
-        legend={text.form.identity}
-        value={values.identity}
-        set={(identity) => set({ identity })}
-        choices={[
-          { value: "role", label: text.form.role, hint: text.form.roleHint },
-          { value: "key", label: text.form.key, hint: text.form.keyHint },
-        ]}
-      />
-      <div class="grid">
-        <TextField {...field("bucketName")} label={text.form.bucketName} hint={text.form.bucketNameHint} isCode />
-        <TextField
-          {...field("region")}
-          label={text.form.region}
-          hint={isOnServer ? text.form.signingRegionHint : text.form.regionHint}
-          list="regions"
-          isCode
-        />
-        <datalist id="regions">
-          {REGIONS.map((region) => (
-            <option key={region} value={region} />
-          ))}
-        </datalist>
-        {values.identity === "role" ? (
-          <TextField {...field("roleArn")} label={text.form.roleArn} hint={text.form.roleArnHint} isCode />
-        ) : (
-          <>
-            <TextField {...field("accessKeyId")} label={text.form.accessKeyId} isCode />
-            <TextField
-              {...field("secretAccessKey")}
-              label={text.form.secretAccessKey}
-              hint={before?.identity === "key" ? text.form.secretKeep : undefined}
-              type="password"
-              isCode
-            />
-            <TextField
-              {...field("endpointUrl")}
-              label={text.form.endpointUrl}
-              hint={text.form.endpointUrlHint}
-              isOptional
-              isCode
-            />
-          </>
-        )}
-        <TextField {...field("bucketPath")} label={text.form.bucketPath} hint={text.form.bucketPathHint} isOptional isCode />
-        <ChoiceField
-          name="interval"
-          label={text.form.interval}
-          value={values.interval}
-          set={(interval) => set({ interval })}
-          choices={text.interval}
-        />
-        <TextField {...field("description")} label={text.form.description} hint={text.form.descriptionHint} isOptional />
-      </div>
-      <details class="more" open={before !== null}>
-        <summary>{text.form.more}</summary>
-        <div class="grid">
-          <ChoiceField
-            name="format"
-            label={text.form.format}
-            value={values.format}
-            set={(format) => set({ format })}
-            choices={text.format}
-          />
-          {!isOnServer && (
-            <>
-              <TextField {...field("kmsKeyArn")} label={text.form.kmsKeyArn} hint={text.form.kmsKeyArnHint} isOptional isCode />
-              <TextField {...field("expectedBucketOwner")} label={text.form.owner} hint={text.form.ownerHint} isOptional isCode />
-            </>
-          )}
-        </div>
-        {values.format === "OCSF_PARQUET" && <Ocsf {...props} />}
-        {before === null && (
-          <>
+    const { values, set, before } = props;
+    const isOnServer = values.identity === "key" && values.endpointUrl !== "";
+    const field = fieldsOf(props);
+    return (
+        <>
             <Radio
-              legend={text.form.startFrom}
-              value={values.start}
-              set={(start) => set({ start })}
-              choices={[
-                { value: "now", label: text.form.startNow },
-                { value: "earliest", label: text.form.startEarliest },
-                { value: "at", label: text.form.startAt },
-              ]}
+                legend={text.form.identity}
+                value={values.identity}
+                set={(identity) => set({ identity })}
+                choices={[
+                    { value: "role", label: text.form.role, hint: text.form.roleHint },
+                    { value: "key", label: text.form.key, hint: text.form.keyHint },
+                ]}
             />
-            {values.start === "at" && (
-              <TextField
-                name="startFrom"
-                label={text.form.startTime}
-                type="datetime-local"
-                value={values.startTime}
-                set={(startTime) => set({ startTime })}
-                problem={props.problems.get("startFrom")}
-              />
-            )}
-          </>
-        )}
-        <FilterFields {...props} />
-        <Webhooks {...props} />
-      </details>
-    </>
-  );
+            <div class="grid">
+                <TextField
+                    {...field("bucketName")}
+                    label={text.form.bucketName}
+                    hint={text.form.bucketNameHint}
+                    isCode
+                />
+                <TextField
+                    {...field("region")}
+                    label={text.form.region}
+                    hint={isOnServer ? text.form.signingRegionHint : text.form.regionHint}
+                    list="regions"
+                    isCode
+                />
+                <datalist id="regions">
+                    {REGIONS.map((region) => (
+                        <option key={region} value={region} />
+                    ))}
+                </datalist>
+                {values.identity === "role" ? (
+                    <TextField {...field("roleArn")} label={text.form.roleArn} hint={text.form.roleArnHint} isCode />
+                ) : (
+                    <>
+                        <TextField {...field("accessKeyId")} label={text.form.accessKeyId} isCode />
+                        <TextField
+                            {...field("secretAccessKey")}
+                            label={text.form.secretAccessKey}
+                            hint={before?.identity === "key" ? text.form.secretKeep : undefined}
+                            type="password"
+                            isCode
+                        />
+                        <TextField
+                            {...field("endpointUrl")}
+                            label={text.form.endpointUrl}
+                            hint={text.form.endpointUrlHint}
+                            isOptional
+                            isCode
+                        />
+                    </>
+                )}
+                <TextField
+                    {...field("bucketPath")}
+                    label={text.form.bucketPath}
+                    hint={text.form.bucketPathHint}
+                    isOptional
+                    isCode
+                />
+                <ChoiceField
+                    name="interval"
+                    label={text.form.interval}
+                    value={values.interval}
+                    set={(interval) => set({ interval })}
+                    choices={text.interval}
+                />
+                <TextField
+                    {...field("description")}
+                    label={text.form.description}
+                    hint={text.form.descriptionHint}
+                    isOptional
+                />
+            </div>
+            <details class="more" open={before !== null}>
+                <summary>{text.form.more}</summary>
+                <div class="grid">
+                    <ChoiceField
+                        name="format"
+                        label={text.form.format}
+                        value={values.format}
+                        set={(format) => set({ format })}
+                        choices={text.format}
+                    />
+                    {!isOnServer && (
+                        <>
+                            <TextField
+                                {...field("kmsKeyArn")}
+                                label={text.form.kmsKeyArn}
+                                hint={text.form.kmsKeyArnHint}
+                                isOptional
+                                isCode
+                            />
+                            <TextField
+                                {...field("expectedBucketOwner")}
+                                label={text.form.owner}
+                                hint={text.form.ownerHint}
+                                isOptional
+                                isCode
+                            />
+                        </>
+                    )}
+                </div>
+                {values.format === "OCSF_PARQUET" && <Ocsf {...props} />}
+                {before === null && (
+                    <>
+                        <Radio
+                            legend={text.form.startFrom}
+                            value={values.start}
+                            set={(start) => set({ start })}
+                            choices={[
+                                { value: "now", label: text.form.startNow },
+                                { value: "earliest", label: text.form.startEarliest },
+                                { value: "at", label: text.form.startAt },
+                            ]}
+                        />
+                        {values.start === "at" && (
+                            <TextField
+                                name="startFrom"
+                                label={text.form.startTime}
+                                type="datetime-local"
+                                value={values.startTime}
+                                set={(startTime) => set({ startTime })}
+                                problem={props.problems.get("startFrom")}
+                            />
+                        )}
+                    </>
+                )}
+                <FilterFields {...props} />
+                <Webhooks {...props} />
+            </details>
+        </>
+    );
 }
 
 type TextName =
-  | "bucketName" | "region" | "roleArn" | "accessKeyId" | "secretAccessKey" | "endpointUrl" | "bucketPath" | "description"
-  | "kmsKeyArn" | "expectedBucketOwner";
+    | "bucketName"
+    | "region"
+    | "roleArn"
+    | "accessKeyId"
+    | "secretAccessKey"
+    | "endpointUrl"
+    | "bucketPath"
+    | "description"
+    | "kmsKeyArn"
+    | "expectedBucketOwner";
 
 function fieldsOf({ values, set, problems, touch }: FieldsProps) {
-  return (name: TextName) => ({
-    name,
-    value: values[name],
-    // Pasted values often have a space or line end around them; no value may.
-    set: (value: string) => set({ [name]: name === "description" ? value : value.trim() }),
-    blur: () => touch(name),
-    problem: problems.get(name),
-  });
+    return (name: TextName) => ({
+        name,
+        value: values[name],
+        // Pasted values often have a space or line end around them; no value may.
+        set: (value: string) => set({ [name]: name === "description" ? value : value.trim() }),
+        blur: () => touch(name),
+        problem: problems.get(name),
+    });
 }
 
 function FilterFields({ values, set, problems, touch }: FieldsProps) {
-  const setList = (side: Sides, list: Lists, value: string) =>
-    set({ filter: { ...values.filter, [side]: { ...values.filter[side], [list]: value } } });
-  const isGiven = SIDES.some((side) => LISTS.some((list) => lines(values.filter[side][list]).length > 0));
-  return (
-    <details class="more" id={idOf("filter")} open={isGiven}>
-      <summary>
-        {text.form.filter}
-        {!isGiven && <span class="soft"> ({text.form.filterAll})</span>}
-      </summary>
-      <p class="hint">{text.form.filterHint}</p>
-      {problems.has("filter") && <p class="problem">{problems.get("filter")}</p>}
-      {SIDES.map((side) => (
-        <fieldset key={side}>
-          <legend>{text.form[side]}</legend>
-          <div class="grid three">
-            {LISTS.map((list) => (
-              <LinesField
-                key={list}
-                name={`filter.${side}.${list}`}
-                label={text.form[list]}
-                value={values.filter[side][list]}
-                set={(value) => setList(side, list, value)}
-                blur={() => touch(`filter.${side}.${list}`)}
-                problem={problems.get(`filter.${side}.${list}`)}
-                isOptional
-              />
+    const setList = (side: Sides, list: Lists, value: string) =>
+        set({ filter: { ...values.filter, [side]: { ...values.filter[side], [list]: value } } });
+    const isGiven = SIDES.some((side) => LISTS.some((list) => lines(values.filter[side][list]).length > 0));
+    return (
+        <details class="more" id={idOf("filter")} open={isGiven}>
+            <summary>
+                {text.form.filter}
+                {!isGiven && <span class="soft"> ({text.form.filterAll})</span>}
+            </summary>
+            <p class="hint">{text.form.filterHint}</p>
+            {problems.has("filter") && <p class="problem">{problems.get("filter")}</p>}
+            {SIDES.map((side) => (
+                <fieldset key={side}>
+                    <legend>{text.form[side]}</legend>
+                    <div class="grid three">
+                        {LISTS.map((list) => (
+                            <LinesField
+                                key={list}
+                                name={`filter.${side}.${list}`}
+                                label={text.form[list]}
+                                value={values.filter[side][list]}
+                                set={(value) => setList(side, list, value)}
+                                blur={() => touch(`filter.${side}.${list}`)}
+                                problem={problems.get(`filter.${side}.${list}`)}
+                                isOptional
+                            />
+                        ))}
+                    </div>
+                </fieldset>
             ))}
-          </div>
-        </fieldset>
-      ))}
-    </details>
-  );
+        </details>
+    );
 }
 
 function Ocsf({ values, set, problems }: FieldsProps) {
-  const change = (index: number, changed: Partial<FormValues["ocsfRules"][number]>) =>
-    set({ ocsfRules: values.ocsfRules.map((rule, at) => (at === index ? { ...rule, ...changed } : rule)) });
-  return (
-    <fieldset id={idOf("ocsf.classes")}>
-      <legend>{text.form.ocsf}</legend>
-      <ChoiceField
-        name="ocsf.version"
-        label={text.form.ocsfVersion}
-        value={values.ocsfVersion}
-        set={(ocsfVersion) => set({ ocsfVersion })}
-        choices={OCSF_VERSIONS as Record<string, string>}
-        problem={problems.get("ocsf.version")}
-      />
-      <p class="hint">{text.form.ocsfRulesHint}</p>
-      {problems.has("ocsf.classes") && <p class="problem">{problems.get("ocsf.classes")}</p>}
-      {values.ocsfRules.map((rule, index) => (
-        <div key={index} class="grid four row">
-          <TextField
-            name={`ocsf.${index}.action`}
-            label={text.form.ocsfAction}
-            value={rule.action}
-            set={(action) => change(index, { action })}
-            isCode
-          />
-          <TextField
-            name={`ocsf.${index}.target`}
-            label={text.form.ocsfTarget}
-            value={rule.targetType}
-            set={(targetType) => change(index, { targetType })}
-            isOptional
-            isCode
-          />
-          <ChoiceField
-            name={`ocsf.${index}.class`}
-            label={text.form.ocsfClass}
-            value={rule.class}
-            set={(chosen) => change(index, { class: chosen })}
-            choices={text.ocsfClass}
-          />
-          <TextField
-            name={`ocsf.${index}.activity`}
-            label={text.form.ocsfActivity}
-            value={rule.activity}
-            set={(activity) => change(index, { activity })}
-            isOptional
-          />
-          <button
-            type="button"
-            class="small"
-            onClick={() => set({ ocsfRules: values.ocsfRules.filter((_, at) => at !== index) })}
-          >
-            {text.form.removeRule(index + 1)}
-          </button>
-        </div>
-      ))}
-      <button
-        type="button"
-        onClick={() =>
-          set({ ocsfRules: [...values.ocsfRules, { action: "", targetType: "", class: "API_ACTIVITY", activity: "" }] })
-        }
-      >
-        {text.form.addRule}
-      </button>
-    </fieldset>
-  );
+    const change = (index: number, changed: Partial<FormValues["ocsfRules"][number]>) =>
+        set({ ocsfRules: values.ocsfRules.map((rule, at) => (at === index ? { ...rule, ...changed } : rule)) });
+    return (
+        <fieldset id={idOf("ocsf.classes")}>
+            <legend>{text.form.ocsf}</legend>
+            <ChoiceField
+                name="ocsf.version"
+                label={text.form.ocsfVersion}
+                value={values.ocsfVersion}
+                set={(ocsfVersion) => set({ ocsfVersion })}
+                choices={OCSF_VERSIONS as Record<string, string>}
+                problem={problems.get("ocsf.version")}
+            />
+            <p class="hint">{text.form.ocsfRulesHint}</p>
+            {problems.has("ocsf.classes") && <p class="problem">{problems.get("ocsf.classes")}</p>}
+            {values.ocsfRules.map((rule, index) => (
+                <div key={index} class="grid four row">
+                    <TextField
+                        name={`ocsf.${index}.action`}
+                        label={text.form.ocsfAction}
+                        value={rule.action}
+                        set={(action) => change(index, { action })}
+                        isCode
+                    />
+                    <TextField
+                        name={`ocsf.${index}.target`}
+                        label={text.form.ocsfTarget}
+                        value={rule.targetType}
+                        set={(targetType) => change(index, { targetType })}
+                        isOptional
+                        isCode
+                    />
+                    <ChoiceField
+                        name={`ocsf.${index}.class`}
+                        label={text.form.ocsfClass}
+                        value={rule.class}
+                        set={(chosen) => change(index, { class: chosen })}
+                        choices={text.ocsfClass}
+                    />
+                    <TextField
+                        name={`ocsf.${index}.activity`}
+                        label={text.form.ocsfActivity}
+                        value={rule.activity}
+                        set={(activity) => change(index, { activity })}
+                        isOptional
+                    />
+                    <button
+                        type="button"
+                        class="small"
+                        onClick={() => set({ ocsfRules: values.ocsfRules.filter((_, at) => at !== index) })}
+                    >
+                        {text.form.removeRule(index + 1)}
+                    </button>
+                </div>
+            ))}
+            <button
+                type="button"
+                onClick={() =>
+                    set({
+                        ocsfRules: [
+                            ...values.ocsfRules,
+                            { action: "", targetType: "", class: "API_ACTIVITY", activity: "" },
+                        ],
+                    })
+                }
+            >
+                {text.form.addRule}
+            </button>
+        </fieldset>
+    );
 }
 
 function Webhooks({ values, set, problems, touch, before }: FieldsProps) {
-  const change = (index: number, changed: Partial<FormValues["webhooks"][number]>) =>
-    set({ webhooks: values.webhooks.map((webhook, at) => (at === index ? { ...webhook, ...changed } : webhook)) });
-  return (
-    <fieldset id={idOf("notifications")}>
-      <legend>{text.form.webhooks}</legend>
-      <p class="hint">{text.form.webhooksHint}</p>
-      {problems.has("notifications") && <p class="problem">{problems.get("notifications")}</p>}
-      {values.webhooks.map((webhook, index) => (
-        <div key={index} class="grid row">
-          <TextField
-            name={`notifications[${index}].url`}
-            label={text.form.webhookUrl(index + 1)}
-            value={webhook.url}
-            set={(url) => change(index, { url: url.trim() })}
-            blur={() => touch(`notifications[${index}].url`)}
-            problem={problems.get(`notifications[${index}].url`)}
-            isCode
-          />
-          <div>
-            <TextField
-              name={`notifications[${index}].secret`}
-              label={text.form.webhookSecret(index + 1)}
-              hint={
-                before?.webhooks.some(({ url }) => url === webhook.url)
-                  ? text.form.webhookKeep
-                  : text.form.webhookSecretHint
-              }
-              value={webhook.secret}
-              set={(secret) => change(index, { secret: secret.trim() })}
-              blur={() => touch(`notifications[${index}].secret`)}
-              problem={problems.get(`notifications[${index}].secret`)}
-              isCode
-            />
-            <div class="toolbar">
-              <button type="button" class="small" onClick={() => change(index, { secret: webhookSecret() })}>
-                {text.form.generateSecret}
-              </button>
-              {webhook.secret && <CopyButton value={webhook.secret} what={text.form.webhookSecret(index + 1)} />}
-            </div>
-          </div>
-          <button
-            type="button"
-            class="small"
-            onClick={() => set({ webhooks: values.webhooks.filter((_, at) => at !== index) })}
-          >
-            {text.form.removeWebhook(index + 1)}
-          </button>
-        </div>
-      ))}
-      {values.webhooks.length < MAX_WEBHOOKS && (
-        <button type="button" onClick={() => set({ webhooks: [...values.webhooks, { url: "", secret: "" }] })}>
-          {text.form.addWebhook}
-        </button>
-      )}
-    </fieldset>
-  );
+    const change = (index: number, changed: Partial<FormValues["webhooks"][number]>) =>
+        set({ webhooks: values.webhooks.map((webhook, at) => (at === index ? { ...webhook, ...changed } : webhook)) });
+    return (
+        <fieldset id={idOf("notifications")}>
+            <legend>{text.form.webhooks}</legend>
+            <p class="hint">{text.form.webhooksHint}</p>
+            {problems.has("notifications") && <p class="problem">{problems.get("notifications")}</p>}
+            {values.webhooks.map((webhook, index) => (
+                <div key={index} class="grid row">
+                    <TextField
+                        name={`notifications[${index}].url`}
+                        label={text.form.webhookUrl(index + 1)}
+                        value={webhook.url}
+                        set={(url) => change(index, { url: url.trim() })}
+                        blur={() => touch(`notifications[${index}].url`)}
+                        problem={problems.get(`notifications[${index}].url`)}
+                        isCode
+                    />
+                    <div>
+                        <TextField
+                            name={`notifications[${index}].secret`}
+                            label={text.form.webhookSecret(index + 1)}
+                            hint={
+                                before?.webhooks.some(({ url }) => url === webhook.url)
+                                    ? text.form.webhookKeep
+                                    : text.form.webhookSecretHint
+                            }
+                            value={webhook.secret}
+                            set={(secret) => change(index, { secret: secret.trim() })}
+                            blur={() => touch(`notifications[${index}].secret`)}
+                            problem={problems.get(`notifications[${index}].secret`)}
+                            isCode
+                        />
+                        <div class="toolbar">
+                            <button
+                                type="button"
+                                class="small"
+                                onClick={() => change(index, { secret: webhookSecret() })}
+                            >
+                                {text.form.generateSecret}
+                            </button>
+                            {webhook.secret && (
+                                <CopyButton value={webhook.secret} what={text.form.webhookSecret(index + 1)} />
+                            )}
+                        </div>
+                    </div>
+                    <button
+                        type="button"
+                        class="small"
+                        onClick={() => set({ webhooks: values.webhooks.filter((_, at) => at !== index) })}
+                    >
+                        {text.form.removeWebhook(index + 1)}
+                    </button>
+                </div>
+            ))}
+            {values.webhooks.length < MAX_WEBHOOKS && (
+                <button type="button" onClick={() => set({ webhooks: [...values.webhooks, { url: "", secret: "" }] })}>
+                    {text.form.addWebhook}
+                </button>
+            )}
+        </fieldset>
+    );
 }

@@ -9,102 +9,102 @@ import { useLoad, useNow } from "../ui/load.ts";
 import { Badge, Heading, OptionalTime, Show, Time, type Tone } from "../ui/parts.tsx";
 
 export const HEALTH_TONES: Record<ExportHealth, Tone> = {
-  OK: "good",
-  DELAYED: "warning",
-  FAILING: "bad",
-  DISABLED: "neutral",
-  NEVER_RUN: "neutral",
+    OK: "good",
+    DELAYED: "warning",
+    FAILING: "bad",
+    DISABLED: "neutral",
+    NEVER_RUN: "neutral",
 };
 
 export function placeOf({ endpointConfiguration: at }: Summary): string {
-  return `s3://${at.bucketName}${at.bucketPath ? `/${at.bucketPath}` : ""}`;
+    return `s3://${at.bucketName}${at.bucketPath ? `/${at.bucketPath}` : ""}`;
 }
 
 export function List() {
-  const api = useApi();
-  const loaded = useLoad("exports", async (signal) => (await api.send(ExportsOperation, {}, signal)).exports, 60);
-  return (
-    <>
-      <div class="section-head">
-        <Heading>{text.list.heading}</Heading>
-        <a class="button primary" href={paths.create}>
-          {text.list.create}
-        </a>
-      </div>
-      <Show loaded={loaded}>{(exports) => (exports.length === 0 ? <Empty /> : <Table exports={exports} />)}</Show>
-    </>
-  );
+    const api = useApi();
+    const loaded = useLoad("exports", async (signal) => (await api.send(ExportsOperation, {}, signal)).exports, 60);
+    return (
+        <>
+            <div class="section-head">
+                <Heading>{text.list.heading}</Heading>
+                <a class="button primary" href={paths.create}>
+                    {text.list.create}
+                </a>
+            </div>
+            <Show loaded={loaded}>{(exports) => (exports.length === 0 ? <Empty /> : <Table exports={exports} />)}</Show>
+        </>
+    );
 }
 
 function Empty() {
-  return (
-    <div class="card empty">
-      <h2>{text.list.emptyHeading}</h2>
-      <p>{text.list.empty}</p>
-      <p>
-        <a class="button primary" href={paths.create}>
-          {text.list.create}
-        </a>
-      </p>
-    </div>
-  );
+    return (
+        <div class="card empty">
+            <h2>{text.list.emptyHeading}</h2>
+            <p>{text.list.empty}</p>
+            <p>
+                <a class="button primary" href={paths.create}>
+                    {text.list.create}
+                </a>
+            </p>
+        </div>
+    );
 }
 
 function Table({ exports }: { exports: readonly Summary[] }) {
-  const now = useNow(30);
-  return (
-    <>
-      <p class="soft" role="status">
-        {text.list.number(exports.length)}
-      </p>
-      <table class="cards">
-        <caption class="hidden">{text.list.table}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{text.list.bucket}</th>
-            <th scope="col">{text.list.healthColumn}</th>
-            <th scope="col">{text.list.lag}</th>
-            <th scope="col">{text.list.next}</th>
-            <th scope="col">{text.list.last}</th>
-            <th scope="col">{text.list.formatColumn}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {exports.map((one) => (
-            <tr key={one.id}>
-              <th scope="row">
-                <a href={paths.detail(one.id)}>{one.description ?? placeOf(one)}</a>
-                {one.description !== null && <span class="soft block">{placeOf(one)}</span>}
-              </th>
-              <td data-label={text.list.healthColumn}>
-                <Badge tone={HEALTH_TONES[one.status.health]}>{text.health[one.status.health]}</Badge>
-              </td>
-              <td data-label={text.list.lag}>
-                {one.status.lagSeconds === 0 ? text.list.onTime : duration(one.status.lagSeconds)}
-              </td>
-              <td data-label={text.list.next}>
-                {one.status.nextExportAt === null ? (
-                  text.none
-                ) : (
-                  <>
-                    {relative(one.status.nextExportAt, now)}
-                    <span class="soft block">
-                      <Time value={one.status.nextExportAt} />
-                    </span>
-                  </>
-                )}
-              </td>
-              <td data-label={text.list.last}>
-                <OptionalTime value={one.status.lastSuccessAt} />
-              </td>
-              <td data-label={text.list.formatColumn}>
-                {text.format[one.format]}
-                <span class="soft block">{text.interval[one.interval]}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </>
-  );
+    const now = useNow(30);
+    return (
+        <>
+            <p class="soft" role="status">
+                {text.list.number(exports.length)}
+            </p>
+            <table class="cards">
+                <caption class="hidden">{text.list.table}</caption>
+                <thead>
+                    <tr>
+                        <th scope="col">{text.list.bucket}</th>
+                        <th scope="col">{text.list.healthColumn}</th>
+                        <th scope="col">{text.list.lag}</th>
+                        <th scope="col">{text.list.next}</th>
+                        <th scope="col">{text.list.last}</th>
+                        <th scope="col">{text.list.formatColumn}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    {exports.map((one) => (
+                        <tr key={one.id}>
+                            <th scope="row">
+                                <a href={paths.detail(one.id)}>{one.description ?? placeOf(one)}</a>
+                                {one.description !== null && <span class="soft block">{placeOf(one)}</span>}
+                            </th>
+                            <td data-label={text.list.healthColumn}>
+                                <Badge tone={HEALTH_TONES[one.status.health]}>{text.health[one.status.health]}</Badge>
+                            </td>
+                            <td data-label={text.list.lag}>
+                                {one.status.lagSeconds === 0 ? text.list.onTime : duration(one.status.lagSeconds)}
+                            </td>
+                            <td data-label={text.list.next}>
+                                {one.status.nextExportAt === null ? (
+                                    text.none
+                                ) : (
+                                    <>
+                                        {relative(one.status.nextExportAt, now)}
+                                        <span class="soft block">
+                                            <Time value={one.status.nextExportAt} />
+                                        </span>
+                                    </>
+                                )}
+                            </td>
+                            <td data-label={text.list.last}>
+                                <OptionalTime value={one.status.lastSuccessAt} />
+                            </td>
+                            <td data-label={text.list.formatColumn}>
+                                {text.format[one.format]}
+                                <span class="soft block">{text.interval[one.interval]}</span>
+                            </td>
+                        </tr>
+                    ))}
+                </tbody>
+            </table>
+        </>
+    );
 }

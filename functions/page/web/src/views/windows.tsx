@@ -1,6 +1,6 @@
 // The windows of an export: a timeline, the window that is chosen, and a chart of delivery times.
 
-import { useMemo, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Failure } from "../api/client.ts";
 import { useApi } from "../context.ts";
@@ -16,319 +16,353 @@ const SHAPES: Record<Mark, string> = { delivered: "", gap: "◆", failed: "✕",
 const TONES: Record<Mark, Tone> = { delivered: "good", gap: "warning", failed: "bad", open: "neutral" };
 
 function stateOf(job: Job): string {
-  const state = text.detail.jobStatus[job.status];
-  return job.gaps.length > 0 ? `${state}, ${text.detail.withGap}` : state;
+    const state = text.detail.jobStatus[job.status];
+    return job.gaps.length > 0 ? `${state}, ${text.detail.withGap}` : state;
 }
 
 function durationOf(job: Job): string {
-  return job.startedAt && job.endedAt ? duration(secondsBetween(job.startedAt, job.endedAt)) : text.none;
+    return job.startedAt && job.endedAt ? duration(secondsBetween(job.startedAt, job.endedAt)) : text.none;
 }
 
 /** The timeline. It shows what is loaded; older windows are loaded on request. */
 export function Windows({ id, everySeconds }: { id: string; everySeconds: number }) {
-  const api = useApi();
-  const [older, setOlder] = useState<{ jobs: readonly Job[]; after: string | null } | null>(null);
-  const [chosen, setChosen] = useState<string | null>(null);
-  const loaded = useLoad(
-    `jobs ${id}`,
-    async (signal) => (await api.send(JobsOperation, { id, first: PAGE }, signal)).jobs,
-    everySeconds,
-  );
-  const more = useAction(async (after: string) => {
-    const { jobs } = await api.send(JobsOperation, { id, first: PAGE, after });
-    setOlder((before) => ({ jobs: [...(before?.jobs ?? []), ...jobs.nodes], after: jobs.pageInfo.endCursor }));
-  });
-  return (
-    <Show loaded={loaded}>
-      {({ nodes, pageInfo }) => {
-        // A window that has become older since is in both.
-        const known = new Set(nodes.map((job) => job.id));
-        const jobs = [...nodes, ...(older?.jobs ?? []).filter((job) => !known.has(job.id))].reverse();
-        const after = older ? older.after : pageInfo.hasNextPage ? pageInfo.endCursor : null;
-        const job = jobs.find((job) => job.id === chosen) ?? jobs.at(-1);
-        return (
-          <>
-            <Section heading={text.detail.timelineHeading}>
-              {jobs.length === 0 ? (
-                <p>{text.detail.timelineNone}</p>
-              ) : (
-                <>
-                  <Timeline jobs={jobs} chosen={job?.id ?? null} choose={setChosen} />
-                  {after !== null && (
-                    <div class="toolbar">
-                      <button type="button" aria-disabled={more.isRunning} onClick={() => more.run(after)}>
-                        {text.detail.older}
-                      </button>
-                    </div>
-                  )}
-                  {more.error !== null && <Problem error={more.error} />}
-                  {job && <Chosen key={job.id} job={job} />}
-                </>
-              )}
-            </Section>
-            <DelayChart jobs={jobs} />
-          </>
-        );
-      }}
-    </Show>
-  );
+    const api = useApi();
+    const [older, setOlder] = useState<{ jobs: readonly Job[]; after: string | null } | null>(null);
+    const [chosen, setChosen] = useState<string | null>(null);
+    const loaded = useLoad(
+        `jobs ${id}`,
+        async (signal) => (await api.send(JobsOperation, { id, first: PAGE }, signal)).jobs,
+        everySeconds,
+    );
+    const more = useAction(async (after: string) => {
+        const { jobs } = await api.send(JobsOperation, { id, first: PAGE, after });
+        setOlder((before) => ({ jobs: [...(before?.jobs ?? []), ...jobs.nodes], after: jobs.pageInfo.endCursor }));
+    });
+    return (
+        <Show loaded={loaded}>
+            {({ nodes, pageInfo }) => {
+                // A window that has become older since is in both.
+                const known = new Set(nodes.map((job) => job.id));
+                const jobs = [...nodes, ...(older?.jobs ?? []).filter((job) => !known.has(job.id))].reverse();
+                const after = older ? older.after : pageInfo.hasNextPage ? pageInfo.endCursor : null;
+                const job = jobs.find((job) => job.id === chosen) ?? jobs.at(-1);
+                return (
+                    <>
+                        <Section heading={text.detail.timelineHeading}>
+                            {jobs.length === 0 ? (
+                                <p>{text.detail.timelineNone}</p>
+                            ) : (
+                                <>
+                                    <Timeline jobs={jobs} chosen={job?.id ?? null} choose={setChosen} />
+                                    {after !== null && (
+                                        <div class="toolbar">
+                                            <button
+                                                type="button"
+                                                aria-disabled={more.isRunning}
+                                                onClick={() => more.run(after)}
+                                            >
+                                                {text.detail.older}
+                                            </button>
+                                        </div>
+                                    )}
+                                    {more.error !== null && <Problem error={more.error} />}
+                                    {job && <Chosen key={job.id} job={job} />}
+                                </>
+                            )}
+                        </Section>
+                        <DelayChart jobs={jobs} />
+                    </>
+                );
+            }}
+        </Show>
+    );
 }
 
-function Timeline({ jobs, chosen, choose }: { jobs: readonly Job[]; chosen: string | null; choose: (id: string) => void }) {
-  const columns = heights(jobs);
-  const move = (event: KeyboardEvent, index: number) => {
-    const target = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: jobs.length - 1 }[event.key];
-    const job = target === undefined ? undefined : jobs[target];
-    if (!job) return;
-    event.preventDefault();
-    choose(job.id);
-    document.getElementById(`window-${job.id}`)?.focus();
-  };
-  return (
-    <>
-      <p class="hint" id="timeline-hint">
-        {text.detail.timelineHint}
-      </p>
-      <div class="timeline" role="group" aria-label={text.detail.timelineHeading} aria-describedby="timeline-hint">
-        {jobs.map((job, index) => {
-          const mark = markOf(job);
-          return (
-            <button
-              key={job.id}
-              id={`window-${job.id}`}
-              type="button"
-              class={`column ${mark}`}
-              aria-pressed={job.id === chosen}
-              tabIndex={job.id === chosen ? 0 : -1}
-              aria-label={`${localTime(job.startTimestamp)}: ${stateOf(job)}, ${count(job.events)} ${text.detail.events}, ${bytes(job.bytes)}, ${text.detail.duration}: ${durationOf(job)}`}
-              title={`${localTime(job.startTimestamp)}: ${stateOf(job)}`}
-              onClick={() => choose(job.id)}
-              onKeyDown={(event) => move(event, index)}
+function Timeline({
+    jobs,
+    chosen,
+    choose,
+}: {
+    jobs: readonly Job[];
+    chosen: string | null;
+    choose: (id: string) => void;
+}) {
+    const columns = heights(jobs);
+    const timeline = useRef<HTMLDivElement>(null);
+    // The newest window is at the end, which narrow screens don't show at first.
+    useLayoutEffect(() => {
+        if (timeline.current) timeline.current.scrollLeft = timeline.current.scrollWidth;
+    }, []);
+    const move = (event: KeyboardEvent, index: number) => {
+        const target = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: jobs.length - 1 }[event.key];
+        const job = target === undefined ? undefined : jobs[target];
+        if (!job) return;
+        event.preventDefault();
+        choose(job.id);
+        document.getElementById(`window-${job.id}`)?.focus();
+    };
+    return (
+        <>
+            <p class="hint" id="timeline-hint">
+                {text.detail.timelineHint}
+            </p>
+            <div
+                ref={timeline}
+                class="timeline"
+                role="group"
+                aria-label={text.detail.timelineHeading}
+                aria-describedby="timeline-hint"
             >
-              <span class="shape" aria-hidden="true">
-                {SHAPES[mark]}
-              </span>
-              <svg class="bar" viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true">
-                <rect x="0" y={100 - columns[index]!} width="10" height={columns[index]} />
-              </svg>
-            </button>
-          );
-        })}
-      </div>
-      <ul class="legend" aria-label={text.detail.legend}>
-        <li>
-          <Badge tone="good">{text.detail.jobStatus.SUCCEEDED}</Badge>
-        </li>
-        <li>◆ {text.detail.withGap}</li>
-        <li>✕ {text.detail.jobStatus.FAILED}</li>
-        <li>○ {text.detail.jobStatus.RUNNING}</li>
-      </ul>
-      <details class="more">
-        <summary>{text.detail.table}</summary>
-        <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.table}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{text.detail.windowFrom}</th>
-                <th scope="col">{text.detail.windowTo}</th>
-                <th scope="col">{text.list.healthColumn}</th>
-                <th scope="col">{text.detail.events}</th>
-                <th scope="col">{text.detail.size}</th>
-                <th scope="col">{text.detail.duration}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {[...jobs].reverse().map((job) => (
-                <tr key={job.id}>
-                  <th scope="row">
-                    <Time value={job.startTimestamp} />
-                  </th>
-                  <td>{job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen}</td>
-                  <td>{stateOf(job)}</td>
-                  <td>{count(job.events)}</td>
-                  <td>{bytes(job.bytes)}</td>
-                  <td>{durationOf(job)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </details>
-    </>
-  );
+                {jobs.map((job, index) => {
+                    const mark = markOf(job);
+                    return (
+                        <button
+                            key={job.id}
+                            id={`window-${job.id}`}
+                            type="button"
+                            class={`column ${mark}`}
+                            aria-pressed={job.id === chosen}
+                            tabIndex={job.id === chosen ? 0 : -1}
+                            aria-label={`${localTime(job.startTimestamp)}: ${stateOf(job)}, ${count(job.events)} ${text.detail.events}, ${bytes(job.bytes)}, ${text.detail.duration}: ${durationOf(job)}`}
+                            title={`${localTime(job.startTimestamp)}: ${stateOf(job)}`}
+                            onClick={() => choose(job.id)}
+                            onKeyDown={(event) => move(event, index)}
+                        >
+                            <span class="shape" aria-hidden="true">
+                                {SHAPES[mark]}
+                            </span>
+                            <svg class="bar" viewBox="0 0 10 100" preserveAspectRatio="none" aria-hidden="true">
+                                <rect x="0" y={100 - columns[index]!} width="10" height={columns[index]} />
+                            </svg>
+                        </button>
+                    );
+                })}
+            </div>
+            <ul class="legend" aria-label={text.detail.legend}>
+                <li>
+                    <Badge tone="good">{text.detail.jobStatus.SUCCEEDED}</Badge>
+                </li>
+                <li>◆ {text.detail.withGap}</li>
+                <li>✕ {text.detail.jobStatus.FAILED}</li>
+                <li>○ {text.detail.jobStatus.RUNNING}</li>
+            </ul>
+            <details class="more">
+                <summary>{text.detail.table}</summary>
+                <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.table}>
+                    <table>
+                        <thead>
+                            <tr>
+                                <th scope="col">{text.detail.windowFrom}</th>
+                                <th scope="col">{text.detail.windowTo}</th>
+                                <th scope="col">{text.list.healthColumn}</th>
+                                <th scope="col">{text.detail.events}</th>
+                                <th scope="col">{text.detail.size}</th>
+                                <th scope="col">{text.detail.duration}</th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            {[...jobs].reverse().map((job) => (
+                                <tr key={job.id}>
+                                    <th scope="row">
+                                        <Time value={job.startTimestamp} />
+                                    </th>
+                                    <td>
+                                        {job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen}
+                                    </td>
+                                    <td>{stateOf(job)}</td>
+                                    <td>{count(job.events)}</td>
+                                    <td>{bytes(job.bytes)}</td>
+                                    <td>{durationOf(job)}</td>
+                                </tr>
+                            ))}
+                        </tbody>
+                    </table>
+                </div>
+            </details>
+        </>
+    );
 }
 
 function Chosen({ job }: { job: Job }) {
-  return (
-    <div class="chosen">
-      <h3 aria-live="polite">{text.detail.windowHeading(localTime(job.startTimestamp))}</h3>
-      <Facts>
-        <Fact name={text.list.healthColumn}>
-          <Badge tone={TONES[markOf(job)]}>{stateOf(job)}</Badge>
-        </Fact>
-        <Fact name={text.detail.windowFrom}>
-          <Time value={job.startTimestamp} />
-        </Fact>
-        <Fact name={text.detail.windowTo}>
-          {job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen}
-        </Fact>
-        <Fact name={text.detail.events}>{count(job.events)}</Fact>
-        {job.leftOut > 0 && <Fact name={text.detail.leftOut}>{count(job.leftOut)}</Fact>}
-        <Fact name={text.detail.size}>{bytes(job.bytes)}</Fact>
-        <Fact name={text.detail.duration}>{durationOf(job)}</Fact>
-        <Fact name={text.detail.attempts}>{count(job.attempts)}</Fact>
-      </Facts>
-      {job.failureReason && <p class="notice bad">{job.failureReason}</p>}
-      {job.gaps.length > 0 && (
-        <>
-          <h4>{text.detail.gaps}</h4>
-          <ul>
-            {job.gaps.map((gap) => (
-              <li key={gap.startTimestamp + gap.reason}>
-                <Time value={gap.startTimestamp} /> – <Time value={gap.endTimestamp} />: {text.detail.gapReason[gap.reason]}
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
-      <Objects job={job} />
-      <h4>{text.detail.digest}</h4>
-      {job.status === "SUCCEEDED" ? <Digest job={job} /> : <p class="hint">{text.detail.digestNone}</p>}
-    </div>
-  );
+    return (
+        <div class="chosen">
+            <h3 aria-live="polite">{text.detail.windowHeading(localTime(job.startTimestamp))}</h3>
+            <Facts>
+                <Fact name={text.list.healthColumn}>
+                    <Badge tone={TONES[markOf(job)]}>{stateOf(job)}</Badge>
+                </Fact>
+                <Fact name={text.detail.windowFrom}>
+                    <Time value={job.startTimestamp} />
+                </Fact>
+                <Fact name={text.detail.windowTo}>
+                    {job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen}
+                </Fact>
+                <Fact name={text.detail.events}>{count(job.events)}</Fact>
+                {job.leftOut > 0 && <Fact name={text.detail.leftOut}>{count(job.leftOut)}</Fact>}
+                <Fact name={text.detail.size}>{bytes(job.bytes)}</Fact>
+                <Fact name={text.detail.duration}>{durationOf(job)}</Fact>
+                <Fact name={text.detail.attempts}>{count(job.attempts)}</Fact>
+            </Facts>
+            {job.failureReason && <p class="notice bad">{job.failureReason}</p>}
+            {job.gaps.length > 0 && (
+                <>
+                    <h4>{text.detail.gaps}</h4>
+                    <ul>
+                        {job.gaps.map((gap) => (
+                            <li key={gap.startTimestamp + gap.reason}>
+                                <Time value={gap.startTimestamp} /> – <Time value={gap.endTimestamp} />:{" "}
+                                {text.detail.gapReason[gap.reason]}
+                            </li>
+                        ))}
+                    </ul>
+                </>
+            )}
+            <Objects job={job} />
+            <h4>{text.detail.digest}</h4>
+            {job.status === "SUCCEEDED" ? <Digest job={job} /> : <p class="hint">{text.detail.digestNone}</p>}
+        </div>
+    );
 }
 
 function Objects({ job }: { job: Job }) {
-  const api = useApi();
-  const loaded = useLoad(`tasks ${job.id} ${job.status} ${job.objects}`, async (signal) => {
-    const { tasks } = await api.send(TasksOperation, { id: job.id }, signal);
-    return tasks;
-  });
-  const more = useAction(async (after: string) => {
-    if (loaded.state !== "ready") return;
-    const { tasks } = await api.send(TasksOperation, { id: job.id, after });
-    loaded.replace({ nodes: [...loaded.value.nodes, ...tasks.nodes], pageInfo: tasks.pageInfo });
-  });
-  return (
-    <>
-      <h4>{text.detail.objects}</h4>
-      <Show loaded={loaded}>
-        {({ nodes, pageInfo }) =>
-          nodes.length === 0 ? (
-            <p class="hint">{text.detail.objectsNone}</p>
-          ) : (
-            <>
-              <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.objects}>
-                <table>
-                  <thead>
-                    <tr>
-                      <th scope="col">{text.detail.objectColumn}</th>
-                      <th scope="col">{text.list.healthColumn}</th>
-                      <th scope="col">{text.detail.events}</th>
-                      <th scope="col">{text.detail.size}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {nodes.map((task) => (
-                      <tr key={task.id}>
-                        <th scope="row">
-                          <code class="break">{task.objectKey}</code>
-                          {task.ocsfClass && <span class="soft block">{text.ocsfClass[task.ocsfClass]}</span>}
-                        </th>
-                        <td>
-                          {text.detail.jobStatus[task.status]}
-                          {task.failureReason && <span class="block">{task.failureReason}</span>}
-                        </td>
-                        <td>{count(task.events)}</td>
-                        <td>{bytes(task.bytes)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
-              {pageInfo.hasNextPage && pageInfo.endCursor && (
-                <button type="button" aria-disabled={more.isRunning} onClick={() => more.run(pageInfo.endCursor!)}>
-                  {text.more}
-                </button>
-              )}
-              {more.error !== null && <Problem error={more.error} />}
-            </>
-          )
-        }
-      </Show>
-    </>
-  );
+    const api = useApi();
+    const loaded = useLoad(`tasks ${job.id} ${job.status} ${job.objects}`, async (signal) => {
+        const { tasks } = await api.send(TasksOperation, { id: job.id }, signal);
+        return tasks;
+    });
+    const more = useAction(async (after: string) => {
+        if (loaded.state !== "ready") return;
+        const { tasks } = await api.send(TasksOperation, { id: job.id, after });
+        loaded.replace({ nodes: [...loaded.value.nodes, ...tasks.nodes], pageInfo: tasks.pageInfo });
+    });
+    return (
+        <>
+            <h4>{text.detail.objects}</h4>
+            <Show loaded={loaded}>
+                {({ nodes, pageInfo }) =>
+                    nodes.length === 0 ? (
+                        <p class="hint">{text.detail.objectsNone}</p>
+                    ) : (
+                        <>
+                            <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.objects}>
+                                <table>
+                                    <thead>
+                                        <tr>
+                                            <th scope="col">{text.detail.objectColumn}</th>
+                                            <th scope="col">{text.list.healthColumn}</th>
+                                            <th scope="col">{text.detail.events}</th>
+                                            <th scope="col">{text.detail.size}</th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {nodes.map((task) => (
+                                            <tr key={task.id}>
+                                                <th scope="row">
+                                                    <code class="break">{task.objectKey}</code>
+                                                    {task.ocsfClass && (
+                                                        <span class="soft block">{text.ocsfClass[task.ocsfClass]}</span>
+                                                    )}
+                                                </th>
+                                                <td>
+                                                    {text.detail.jobStatus[task.status]}
+                                                    {task.failureReason && (
+                                                        <span class="block">{task.failureReason}</span>
+                                                    )}
+                                                </td>
+                                                <td>{count(task.events)}</td>
+                                                <td>{bytes(task.bytes)}</td>
+                                            </tr>
+                                        ))}
+                                    </tbody>
+                                </table>
+                            </div>
+                            {pageInfo.hasNextPage && pageInfo.endCursor && (
+                                <button
+                                    type="button"
+                                    aria-disabled={more.isRunning}
+                                    onClick={() => more.run(pageInfo.endCursor!)}
+                                >
+                                    {text.more}
+                                </button>
+                            )}
+                            {more.error !== null && <Problem error={more.error} />}
+                        </>
+                    )
+                }
+            </Show>
+        </>
+    );
 }
 
 function Digest({ job }: { job: Job }) {
-  const api = useApi();
-  const [isWanted, setIsWanted] = useState(false);
-  if (!isWanted) {
-    return (
-      <>
-        <p class="hint">{text.detail.digestHint}</p>
-        <button type="button" onClick={() => setIsWanted(true)}>
-          {text.detail.showDigest}
-        </button>
-      </>
-    );
-  }
-  return <LoadedDigest id={job.id} api={api} />;
+    const api = useApi();
+    const [isWanted, setIsWanted] = useState(false);
+    if (!isWanted) {
+        return (
+            <>
+                <p class="hint">{text.detail.digestHint}</p>
+                <button type="button" onClick={() => setIsWanted(true)}>
+                    {text.detail.showDigest}
+                </button>
+            </>
+        );
+    }
+    return <LoadedDigest id={job.id} api={api} />;
 }
 
 function LoadedDigest({ id, api }: { id: string; api: ReturnType<typeof useApi> }) {
-  const loaded = useLoad(`digest ${id}`, async (signal) => (await api.send(DigestOperation, { id }, signal)).digest);
-  const name = (key: string) => key.slice(key.lastIndexOf("/") + 1);
-  return (
-    <Show loaded={loaded}>
-      {(digest) => (
-        <>
-          <p>
-            <code class="break">{digest.objectKey}</code>
-          </p>
-          <p class="hint">
-            SHA-256 <code class="break">{digest.sha256}</code>
-          </p>
-          <Document content={digest.digest} name={name(digest.objectKey)} what={text.detail.digestFile} />
-          <p>
-            <code class="break">{digest.signatureObjectKey}</code>{" "}
-            <DownloadButton
-              content={Uint8Array.from(atob(digest.signature), (character) => character.charCodeAt(0))}
-              name={name(digest.signatureObjectKey)}
-              what={text.detail.signatureFile}
-            />
-          </p>
-        </>
-      )}
-    </Show>
-  );
+    const loaded = useLoad(`digest ${id}`, async (signal) => (await api.send(DigestOperation, { id }, signal)).digest);
+    const name = (key: string) => key.slice(key.lastIndexOf("/") + 1);
+    return (
+        <Show loaded={loaded}>
+            {(digest) => (
+                <>
+                    <p>
+                        <code class="break">{digest.objectKey}</code>
+                    </p>
+                    <p class="hint">
+                        SHA-256 <code class="break">{digest.sha256}</code>
+                    </p>
+                    <Document content={digest.digest} name={name(digest.objectKey)} what={text.detail.digestFile} />
+                    <p>
+                        <code class="break">{digest.signatureObjectKey}</code>{" "}
+                        <DownloadButton
+                            content={Uint8Array.from(atob(digest.signature), (character) => character.charCodeAt(0))}
+                            name={name(digest.signatureObjectKey)}
+                            what={text.detail.signatureFile}
+                        />
+                    </p>
+                </>
+            )}
+        </Show>
+    );
 }
 
 const [WIDTH, HEIGHT] = [600, 120];
 
 /** The lag over time, as far as windows tell it: how long after its end each was delivered. */
 function DelayChart({ jobs }: { jobs: readonly Job[] }) {
-  const points = useMemo(() => delays(jobs), [jobs]);
-  const last = points.at(-1);
-  if (!last) return null;
-  const most = Math.max(...points.map(({ seconds }) => seconds));
-  const summary = text.detail.delayChartText(points.length, duration(most), duration(last.seconds));
-  const drawn = line(points, WIDTH, HEIGHT);
-  return (
-    <Section heading={text.detail.delayChart}>
-      <svg class="chart" viewBox={`-6 -8 ${WIDTH + 12} ${HEIGHT + 16}`} role="img" aria-label={summary}>
-        <line class="axis" x1="0" y1={HEIGHT} x2={WIDTH} y2={HEIGHT} />
-        <line class="grid-line" x1="0" y1="0" x2={WIDTH} y2="0" />
-        <polyline points={drawn} />
-        {drawn.split(" ").map((point, index) => (
-          <circle key={index} cx={point.split(",")[0]} cy={point.split(",")[1]} r="3" />
-        ))}
-      </svg>
-      <p class="hint">{summary}</p>
-    </Section>
-  );
+    const points = useMemo(() => delays(jobs), [jobs]);
+    const last = points.at(-1);
+    if (!last) return null;
+    const most = Math.max(...points.map(({ seconds }) => seconds));
+    const summary = text.detail.delayChartText(points.length, duration(most), duration(last.seconds));
+    const drawn = line(points, WIDTH, HEIGHT);
+    return (
+        <Section heading={text.detail.delayChart}>
+            <svg class="chart" viewBox={`-6 -8 ${WIDTH + 12} ${HEIGHT + 16}`} role="img" aria-label={summary}>
+                <line class="axis" x1="0" y1={HEIGHT} x2={WIDTH} y2={HEIGHT} />
+                <line class="grid-line" x1="0" y1="0" x2={WIDTH} y2="0" />
+                <polyline points={drawn} />
+                {drawn.split(" ").map((point, index) => (
+                    <circle key={index} cx={point.split(",")[0]} cy={point.split(",")[1]} r="3" />
+                ))}
+            </svg>
+            <p class="hint">{summary}</p>
+        </Section>
+    );
 }
 
 export function isNotFound(error: unknown): boolean {
-  return error instanceof Failure && error.code === "NOT_FOUND";
+    return error instanceof Failure && error.code === "NOT_FOUND";
 }
