@@ -42,8 +42,9 @@ const DASHBOARDS: f64 = 1.0;
 const DISPATCH_SCHEDULES: f64 = 5.0;
 /// Metrics of the filters: one each, but the filter of dispatches has one per interval.
 const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
-/// API Gateway's detailed metrics of three methods: `4XXError`, `5XXError`, `Count`, `IntegrationLatency`, `Latency`.
-const DETAILED_METRICS: f64 = 3.0 * 5.0;
+/// API Gateway's detailed metrics of five methods, two of them for the page: `4XXError`, `5XXError`, `Count`,
+/// `IntegrationLatency`, `Latency`.
+const DETAILED_METRICS: f64 = 5.0 * 5.0;
 /// Queues that invoke functions.
 const POLLED_QUEUES: f64 = 6.0;
 

@@ -51,6 +51,7 @@ export const text = {
         start: "The page can't start: its settings can't be read. Load it again; if that does not help, ask your operator.",
         unknown: "The service did not answer as expected. Try again later.",
         load: "This could not be loaded.",
+        stale: "What you see may be outdated.",
         action: "That did not work.",
     },
     session: {

@@ -5,7 +5,8 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 export type Loaded<T> =
     | { readonly state: "loading" }
     | { readonly state: "failed"; readonly error: unknown }
-    | { readonly state: "ready"; readonly value: T };
+    /** `error`: the reason why the value could not be loaded again; null if it is current. */
+    | { readonly state: "ready"; readonly value: T; readonly error: unknown };
 
 export type Loader<T> = Loaded<T> & { readonly reload: () => void; readonly replace: (value: T) => void };
 
@@ -23,11 +24,11 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
         const abort = new AbortController();
         setLoaded((before) => (before.key === key ? before : { state: "loading" }));
         current.current(abort.signal).then(
-            (value) => abort.signal.aborted || setLoaded({ state: "ready", value, key }),
+            (value) => abort.signal.aborted || setLoaded({ state: "ready", value, key, error: null }),
             (error: unknown) => {
                 if (abort.signal.aborted) return;
                 setLoaded((before) =>
-                    before.state === "ready" && before.key === key ? before : { state: "failed", error, key },
+                    before.state === "ready" && before.key === key ? { ...before, error } : { state: "failed", error, key },
                 );
             },
         );
@@ -44,7 +45,7 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
         setLoaded((before) => (before.state === "failed" ? { state: "loading" } : before));
         setTurn((turn) => turn + 1);
     }, []);
-    const replace = useCallback((value: T) => setLoaded({ state: "ready", value, key }), [key]);
+    const replace = useCallback((value: T) => setLoaded({ state: "ready", value, key, error: null }), [key]);
     // A value of another key is not shown.
     const shown: Loaded<T> = loaded.key === undefined || loaded.key === key ? loaded : { state: "loading" };
     return { ...shown, reload, replace };

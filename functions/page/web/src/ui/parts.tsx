@@ -77,7 +77,23 @@ export function CodeLink({ code }: { code: string }) {
 
 /** What is loaded, or the state of loading it. */
 export function Show<T>({ loaded, children }: { loaded: Loader<T>; children: (value: T) => ComponentChildren }) {
-    if (loaded.state === "ready") return <>{children(loaded.value)}</>;
+    if (loaded.state === "ready") {
+        return (
+            <>
+                {loaded.error !== null && (
+                    <div class="notice warning" role="status">
+                        <p>
+                            {text.failures.stale} {sentenceOf(loaded.error)}
+                        </p>
+                        <button type="button" onClick={loaded.reload}>
+                            {text.retry}
+                        </button>
+                    </div>
+                )}
+                {children(loaded.value)}
+            </>
+        );
+    }
     if (loaded.state === "loading") {
         return (
             <p class="loading" role="status">

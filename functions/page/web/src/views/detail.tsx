@@ -191,25 +191,19 @@ function Actions({ configuration, replace }: { configuration: Whole; replace: (c
                 <a class="button" href={paths.edit(id)}>
                     {text.detail.edit}
                 </a>
-                {configuration.enabled ? (
-                    <>
-                        <button type="button" aria-disabled={change.isRunning} onClick={() => change.run(RunOperation)}>
-                            {text.detail.run}
-                        </button>
-                        <button type="button" onClick={() => setQuestion("disable")}>
-                            {text.detail.disable}
-                        </button>
-                    </>
-                ) : (
-                    <button
-                        type="button"
-                        class="primary"
-                        aria-disabled={change.isRunning}
-                        onClick={() => change.run(EnableOperation)}
-                    >
-                        {text.detail.enable}
+                {configuration.enabled && (
+                    <button type="button" aria-disabled={change.isRunning} onClick={() => change.run(RunOperation)}>
+                        {text.detail.run}
                     </button>
                 )}
+                {/* One button for both, so that it keeps the focus. */}
+                <button
+                    type="button"
+                    aria-disabled={change.isRunning}
+                    onClick={() => (configuration.enabled ? setQuestion("disable") : change.run(EnableOperation))}
+                >
+                    {configuration.enabled ? text.detail.disable : text.detail.enable}
+                </button>
                 <button type="button" class="danger" onClick={() => setQuestion("remove")}>
                     {text.detail.remove}
                 </button>
