@@ -1,7 +1,7 @@
 // The page: sign-in, header, and the view that the address names.
 
-import type { ComponentType } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { ComponentChildren, ComponentType } from "preact";
+import { useEffect, useErrorBoundary, useMemo, useRef, useState } from "preact/hooks";
 
 import { Api } from "./api/client.ts";
 import { PageContext } from "./context.ts";
@@ -110,7 +110,9 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                 {session === null && needsSession(route) ? (
                     <SignIn settings={settings} signIn={() => void signIn()} />
                 ) : (
-                    <View key={session === null ? "" : `${session.issuer} ${session.subject}`} route={route} />
+                    <Guard key={JSON.stringify([session === null ? "" : `${session.issuer} ${session.subject}`, route])}>
+                        <View route={route} />
+                    </Guard>
                 )}
             </main>
         </PageContext.Provider>
@@ -131,6 +133,12 @@ function useRoute(): Route {
         return () => removeEventListener("hashchange", listen);
     }, []);
     return routeOf(hash);
+}
+
+/** Shows a sentence in place of a view that fails because of a fault of the page. */
+function Guard({ children }: { children: ComponentChildren }) {
+    const [error] = useErrorBoundary();
+    return error ? <p class="notice bad">{text.failures.fault}</p> : <>{children}</>;
 }
 
 /** Codes are public, and files are verified without the service. */
@@ -218,10 +226,15 @@ const loadCodes = async () => (await import("./views/codes.tsx")).Codes;
 
 /** A view whose code is loaded when it opens. */
 function Later<P extends object>({ load, props }: { load: () => Promise<ComponentType<P>>; props: P }) {
-    const [loaded, setLoaded] = useState<{ view: ComponentType<P> } | null>(null);
+    const [loaded, setLoaded] = useState<{ view: ComponentType<P> } | "failed" | null>(null);
     useEffect(() => {
-        void load().then((view) => setLoaded({ view }));
+        load().then(
+            (view) => setLoaded({ view }),
+            () => setLoaded("failed"),
+        );
     }, [load]);
+    // After an upgrade of the service, the files of the page that is open are gone.
+    if (loaded === "failed") return <p class="notice bad">{text.failures.outdated}</p>;
     if (!loaded) {
         return (
             <p class="loading" role="status">

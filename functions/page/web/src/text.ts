@@ -50,6 +50,8 @@ export const text = {
         session: "Your session has ended. Sign in again.",
         start: "The page can't start: its settings can't be read. Load it again; if that does not help, ask your operator.",
         unknown: "The service did not answer as expected. Try again later.",
+        fault: "The page made a mistake. Load it again, and tell your operator what you did.",
+        outdated: "The page has been updated. Load it again.",
         load: "This could not be loaded.",
         stale: "What you see may be outdated.",
         action: "That did not work.",
