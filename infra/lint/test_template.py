@@ -750,9 +750,15 @@ def test_the_page_gets_every_parameter_of_its_own() -> None:
     """The page has no other variables: it calls nothing, and has no secret."""
     variables = RESOURCES["PageFunction"]["Properties"]["Environment"]["Variables"]
     parameters = {name for name in TEMPLATE["Parameters"] if name.startswith("Page")} - {"PageReservedConcurrency"}
-    assert len(parameters) == 7
+    assert len(parameters) == 8
     # PAGE_CLIENT_ID for PageClientId
-    assert variables == {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): {"Ref": name} for name in parameters}
+    own = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper(): {"Ref": name} for name in parameters}
+    assert variables == own | {"TOKEN_TENANT_CLAIM": {"Ref": "TokenTenantClaim"}}
+    # A link with a token can sign its reader in as somebody else.
+    assert TEMPLATE["Parameters"]["PageTokenInLink"]["Default"] == "disabled"
+    # With one of the two, the function would not start.
+    rule = json.dumps(TEMPLATE["Rules"]["PageSignsInAsAClient"])
+    assert set(re.findall(r'"Ref": "(\w+)"', rule)) == {"PageIssuer", "PageClientId"}
     output = TEMPLATE["Outputs"]["PageUrl"]["Value"]["Fn::Sub"]
     assert output.endswith(RESOURCES["PageFunction"]["Properties"]["Events"]["Document"]["Properties"]["Path"])
 

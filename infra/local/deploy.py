@@ -97,6 +97,7 @@ def _parameters() -> dict[str, object]:
         "Introspection": "enabled",
         # The most verbose level: no secret may be in the logs even so.
         "LogLevel": "TRACE",
+        "PageTokenInLink": "enabled",
         "SettleSeconds": 3,
         "TokenAudience": TOKEN_AUDIENCE,
         "TokenIssuer": TOKEN_ISSUER,

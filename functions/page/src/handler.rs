@@ -5,7 +5,8 @@ use lambda_http::{
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY,
+            ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+            InvalidHeaderValue, LOCATION, VARY,
         },
     },
 };
@@ -21,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Handler {
     security: HeaderMap,
+    document_tag: HeaderValue,
     settings: String,
     settings_tag: HeaderValue,
 }
@@ -55,9 +57,11 @@ impl Handler {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let security = security::headers(settings)?;
         let settings = settings.to_json()?;
-        let hash = Sha256::digest(&settings).iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
-        let settings_tag = tag(&format!("{hash:016x}"))?;
-        Ok(Self { security, settings, settings_tag })
+        // A browser that gets 304 keeps the policy that it has. So another policy makes another tag.
+        let document = format!("{}{security:?}", file(DOCUMENT).map_or("", |file| file.hash));
+        let document_tag = tag_of(&document)?;
+        let settings_tag = tag_of(&settings)?;
+        Ok(Self { security, document_tag, settings, settings_tag })
     }
 
     /// Responds to a request. `HEAD` gets what `GET` gets, without the body.
@@ -77,9 +81,27 @@ impl Handler {
         response
     }
 
+    fn document(&self, file: &'static File, headers: &HeaderMap) -> Response<Body> {
+        let mut response = if is_known(headers, &self.document_tag) {
+            not_modified(&self.document_tag)
+        } else {
+            let mut response = serve(file, headers);
+            revalidated(&mut response, &self.document_tag);
+            response
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response
+    }
+
     fn respond(&self, path: &str, headers: &HeaderMap) -> Response<Body> {
         match Route::of(path) {
-            Route::File(file) => serve(file, headers),
+            Route::File(file) if file.name == DOCUMENT => self.document(file, headers),
+            Route::File(file) => {
+                let mut response = serve(file, headers);
+                let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+                response.headers_mut().insert(CACHE_CONTROL, kept);
+                response
+            }
             Route::Settings if is_known(headers, &self.settings_tag) => not_modified(&self.settings_tag),
             Route::Settings => {
                 let mut response = Response::new(Body::from(self.settings.as_str()));
@@ -99,11 +121,6 @@ impl Handler {
 }
 
 fn serve(file: &'static File, headers: &HeaderMap) -> Response<Body> {
-    let is_document = file.name == DOCUMENT;
-    let Ok(tag) = tag(file.hash) else { return text(StatusCode::INTERNAL_SERVER_ERROR, "The service failed.\n") };
-    if is_document && is_known(headers, &tag) {
-        return not_modified(&tag);
-    }
     let compress = accepts_gzip(headers);
     // A gateway passes bytes on only in base64, which `Binary` becomes.
     let mut response = Response::new(Body::Binary(if compress { file.gzip } else { file.plain }.to_vec()));
@@ -112,11 +129,6 @@ fn serve(file: &'static File, headers: &HeaderMap) -> Response<Body> {
     own.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if compress {
         own.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    if is_document {
-        revalidated(&mut response, &tag);
-    } else {
-        own.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     }
     response
 }
@@ -134,9 +146,10 @@ fn not_modified(tag: &HeaderValue) -> Response<Body> {
     response
 }
 
-/// Returns an entity tag. A weak one, because it is the same for the compressed form.
-fn tag(hash: &str) -> Result<HeaderValue, lambda_http::http::header::InvalidHeaderValue> {
-    HeaderValue::try_from(format!("W/\"{hash}\""))
+/// Returns the entity tag of a content. A weak one, because it is the same for the compressed form.
+fn tag_of(content: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let hash = Sha256::digest(content).iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    HeaderValue::try_from(format!("W/\"{hash:016x}\""))
 }
 
 fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
@@ -261,8 +274,28 @@ mod tests {
                 assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
                 assert!(again.body().is_empty());
                 assert_eq!(again.headers()[ETAG].to_str().unwrap(), known);
+                assert!(again.headers().contains_key("content-security-policy"));
             }
             assert_eq!(send("GET", path, &[("if-none-match", "W/\"other\"")]).status(), StatusCode::OK);
+        }
+    }
+
+    #[test]
+    fn another_policy_is_another_document() {
+        let tag = |variables| {
+            let handler = Handler::new(&read(variables).unwrap()).unwrap();
+            let request = lambda_http::http::Request::builder().uri("/audit").body(Body::Empty).unwrap();
+            handler.handle(&request.with_raw_http_path("/audit")).headers()[ETAG].clone()
+        };
+        let tags = [
+            tag(&[]),
+            tag(&[("PAGE_FRAME_ANCESTORS", "https://a.example")]),
+            tag(&[("PAGE_FRAME_ANCESTORS", "https://b.example")]),
+            tag(&[("PAGE_PORTAL_ORIGIN", "https://a.example")]),
+        ];
+        assert_eq!(tag(&[]), tags[0]);
+        for (index, one) in tags.iter().enumerate() {
+            assert!(!tags[..index].contains(one), "{index}");
         }
     }
 

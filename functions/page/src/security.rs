@@ -20,6 +20,7 @@ pub(crate) fn headers(settings: &Settings) -> Result<HeaderMap, InvalidHeaderVal
     headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
     headers.insert(HeaderName::from_static("permissions-policy"), HeaderValue::from_static(NO_FEATURES));
     if settings.frame_ancestors.is_empty() {
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
@@ -72,6 +73,7 @@ mod tests {
         assert_eq!(headers[REFERRER_POLICY], "no-referrer");
         assert_eq!(headers[X_FRAME_OPTIONS], "DENY");
         assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
         assert!(headers.contains_key("permissions-policy"));
     }
 

@@ -19,6 +19,10 @@ pub(crate) struct Settings {
     pub(crate) portal_origin: Option<Origin>,
     /// The pages that may show this one in a frame. Empty: none.
     pub(crate) frame_ancestors: Vec<Origin>,
+    /// Whether a link may have a token in its fragment.
+    pub(crate) token_in_link: bool,
+    /// The claim with the tenant, as the page shows it beside the user: a name or a JSON Pointer.
+    pub(crate) tenant_claim: String,
     /// Origins of the issuer that the page may connect to, besides that of its identifier.
     pub(crate) connect_origins: Vec<Origin>,
 }
@@ -43,6 +47,8 @@ struct PublicSettings<'a> {
     api: &'static str,
     sign_in: Option<&'a SignIn>,
     portal_origin: Option<&'a Origin>,
+    token_in_link: bool,
+    tenant_claim: &'a str,
 }
 
 impl Settings {
@@ -54,11 +60,15 @@ impl Settings {
             optional(environment, "PAGE_PORTAL_ORIGIN", "an origin such as https://example.com", |text| {
                 Origin::parse(mode?, text)
             });
+        let token_in_link = environment.choice("PAGE_TOKEN_IN_LINK", &[("enabled", true), ("disabled", false)]);
+        let tenant_claim = environment.text("TOKEN_TENANT_CLAIM");
         let frame_ancestors = origins(environment, mode, "PAGE_FRAME_ANCESTORS");
         let connect_origins = origins(environment, mode, "PAGE_CONNECT_ORIGINS");
         Some(Self {
             sign_in: sign_in?,
             portal_origin: portal_origin?,
+            token_in_link: token_in_link?,
+            tenant_claim: tenant_claim?,
             frame_ancestors: frame_ancestors?,
             connect_origins: connect_origins?,
         })
@@ -70,6 +80,8 @@ impl Settings {
             api: API,
             sign_in: self.sign_in.as_ref(),
             portal_origin: self.portal_origin.as_ref(),
+            token_in_link: self.token_in_link,
+            tenant_claim: &self.tenant_claim,
         })
     }
 }
@@ -145,17 +157,23 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn read(variables: &[(&'static str, &'static str)]) -> Result<Settings, String> {
-        let all = [("DEPLOYMENT_MODE", "production")].into_iter().chain(variables.iter().copied());
+        let required = [
+            ("DEPLOYMENT_MODE", "production"),
+            ("PAGE_TOKEN_IN_LINK", "disabled"),
+            ("TOKEN_TENANT_CLAIM", "tenant_id"),
+        ];
+        let all = required.into_iter().chain(variables.iter().copied());
         let mut environment = Environment::from_map(all);
         let settings = Settings::read(&mut environment);
         environment.finish(settings).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn nothing_is_required() {
+    fn no_way_to_sign_in_is_required() {
         let settings = read(&[("PAGE_ISSUER", ""), ("PAGE_CLIENT_ID", "")]).unwrap();
         let json = settings.to_json().unwrap();
-        assert_eq!(json, r#"{"api":"api/audit/graphql","signIn":null,"portalOrigin":null}"#);
+        let shown = r#"{"api":"api/audit/graphql","signIn":null,"portalOrigin":null,"tokenInLink":false,"tenantClaim":"tenant_id"}"#;
+        assert_eq!(json, shown);
         assert!(settings.frame_ancestors.is_empty() && settings.connect_origins.is_empty());
     }
 
@@ -167,6 +185,8 @@ pub(crate) mod tests {
             ("PAGE_SCOPES", "openid api://audit/read"),
             ("PAGE_AUDIENCE", "https://audit.example.com"),
             ("PAGE_PORTAL_ORIGIN", "https://portal.example.com"),
+            ("PAGE_TOKEN_IN_LINK", "enabled"),
+            ("TOKEN_TENANT_CLAIM", "/app/tenant"),
         ])
         .unwrap();
         assert_eq!(
@@ -174,7 +194,7 @@ pub(crate) mod tests {
             concat!(
                 r#"{"api":"api/audit/graphql","signIn":{"issuer":"https://id.example.com/tenant","clientId":"page","#,
                 r#""scopes":"openid api://audit/read","audience":"https://audit.example.com"},"#,
-                r#""portalOrigin":"https://portal.example.com"}"#
+                r#""portalOrigin":"https://portal.example.com","tokenInLink":true,"tenantClaim":"/app/tenant"}"#
             )
         );
         assert_eq!(settings.sign_in.unwrap().issuer_origin.to_string(), "https://id.example.com");

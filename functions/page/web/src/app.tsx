@@ -1,96 +1,32 @@
 // The page: sign-in, header, and the view that the address names.
 
 import type { ComponentChildren, ComponentType } from "preact";
-import { useEffect, useErrorBoundary, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 
-import { Api } from "./api/client.ts";
 import { PageContext } from "./context.ts";
+import { visible } from "./format.ts";
 import { paths, routeOf, type Route } from "./route.ts";
-import { connectToPortal, type Surroundings } from "./session/portal.ts";
-import { sessionOf, takeTokenFromFragment, type Session } from "./session/token.ts";
+import { useSession, type SessionState, type Start } from "./session/session.ts";
+import type { Session } from "./session/token.ts";
 import type { Settings } from "./settings.ts";
 import { text } from "./text.ts";
 import { Heading } from "./ui/parts.tsx";
+import { mayLeave } from "./unsaved.ts";
 import { Create } from "./views/create.tsx";
 import { Detail } from "./views/detail.tsx";
 import { Edit } from "./views/edit.tsx";
 import { List } from "./views/list.tsx";
 
-/** How the page begins: with a token that was handed over, after a sign-in that failed, or with neither. */
-export type Start = { readonly token: string | null; readonly problem: string | null };
-
 export function App({ settings, page, start }: { settings: Settings; page: string; start: Start }) {
-    const [session, setSession] = useState<Session | null>(() =>
-        start.token === null ? null : sessionOf(start.token),
-    );
-    const [hasEnded, setHasEnded] = useState(false);
-    const [problem, setProblem] = useState(
-        start.problem ?? (start.token !== null && sessionOf(start.token) === null ? text.session.notAToken : null),
-    );
-    const token = useRef<string | null>(null);
-    token.current = hasEnded ? null : (session?.token ?? null);
-    const askPortal = useRef<(() => void) | null>(null);
-    const api = useMemo(
-        () =>
-            new Api(
-                `${page.slice(0, page.lastIndexOf("/"))}/${settings.api}`,
-                () => token.current,
-                () => {
-                    setHasEnded(true);
-                    askPortal.current?.();
-                },
-            ),
-        [page, settings],
-    );
-
-    const begin = (received: string) => {
-        const next = sessionOf(received);
-        if (next !== null) {
-            setSession(next);
-            setHasEnded(false);
-        }
-        setProblem(next === null ? text.session.notAToken : null);
-    };
-
-    useEffect(() => {
-        if (settings.portalOrigin === null) return;
-        askPortal.current = connectToPortal(window as unknown as Surroundings, settings.portalOrigin, begin);
-        if (token.current === null) askPortal.current?.();
-    }, [settings]);
-
-    useEffect(() => {
-        // A link with a token may be followed while the page is open.
-        const listen = () => {
-            const received = takeTokenFromFragment(location, history);
-            if (received !== null) begin(received);
-        };
-        addEventListener("hashchange", listen);
-        return () => removeEventListener("hashchange", listen);
-    }, []);
-
-    useEffect(() => {
-        if (session?.expiresAt == null) return undefined;
-        // A timer of a browser has at most 2^31 milliseconds.
-        const milliseconds = Math.min(session.expiresAt - Date.now() - 60_000, 2 ** 31 - 1);
-        const timer = setTimeout(() => askPortal.current?.(), Math.max(0, milliseconds));
-        return () => clearTimeout(timer);
-    }, [session]);
-
-    const signIn = async () => {
-        if (!settings.signIn) return;
-        try {
-            await (await import("./session/oidc.ts")).signIn(settings.signIn, page);
-        } catch (error) {
-            setProblem(error instanceof Error ? error.message : String(error));
-        }
-    };
+    const state = useSession(settings, page, start);
+    const { api, session, hasEnded, problem } = state;
     const route = useRoute();
     return (
         <PageContext.Provider value={{ api }}>
             <a class="skip" href="#main" onClick={(event) => focusMain(event)}>
                 {text.skip}
             </a>
-            <Header session={session} route={route} signOut={() => setSession(null)} />
+            <Header session={session} route={route} signOut={state.signOut} />
             <main id="main" tabIndex={-1}>
                 {problem !== null && (
                     <p class="notice bad" role="alert">
@@ -101,16 +37,21 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                     <div class="notice warning" role="alert">
                         <p>{text.failures.session}</p>
                         {settings.signIn && (
-                            <button type="button" onClick={() => void signIn()}>
+                            <button type="button" aria-disabled={state.isSigningIn} onClick={state.signIn}>
                                 {text.signIn}
+                            </button>
+                        )}
+                        {state.hasPortal && (
+                            <button type="button" onClick={state.askPortal}>
+                                {text.session.ask}
                             </button>
                         )}
                     </div>
                 )}
                 {session === null && needsSession(route) ? (
-                    <SignIn settings={settings} signIn={() => void signIn()} />
+                    <SignIn settings={settings} state={state} page={page} />
                 ) : (
-                    <Guard key={JSON.stringify([session === null ? "" : `${session.issuer} ${session.subject}`, route])}>
+                    <Guard key={JSON.stringify([session?.identity, route])}>
                         <View route={route} />
                     </Guard>
                 )}
@@ -128,10 +69,16 @@ function focusMain(event: MouseEvent): void {
 function useRoute(): Route {
     const [hash, setHash] = useState(location.hash);
     useEffect(() => {
-        const listen = () => location.hash.startsWith("#token=") || setHash(location.hash);
+        const listen = () => {
+            // A token is taken out of the address elsewhere, and leaves the view as it is.
+            if (location.hash.startsWith("#token=")) return;
+            if (location.hash === hash) return;
+            if (mayLeave()) setHash(location.hash);
+            else history.replaceState(null, "", new URL(hash || "#/", location.href).href);
+        };
         addEventListener("hashchange", listen);
         return () => removeEventListener("hashchange", listen);
-    }, []);
+    }, [hash]);
     return routeOf(hash);
 }
 
@@ -167,7 +114,11 @@ function Header({ session, route, signOut }: { session: Session | null; route: R
             </nav>
             {session && (
                 <div class="session">
-                    {session.subject && <span title={session.issuer ?? ""}>{text.signedInAs(session.subject)}</span>}
+                    {session.subject && (
+                        <span title={session.issuer ?? ""}>
+                            {visible(text.signedInAs(session.subject, session.tenant))}
+                        </span>
+                    )}
                     <button type="button" class="small" onClick={signOut}>
                         {text.signOut}
                     </button>
@@ -177,24 +128,37 @@ function Header({ session, route, signOut }: { session: Session | null; route: R
     );
 }
 
-function SignIn({ settings, signIn }: { settings: Settings; signIn: () => void }) {
+function SignIn({ settings, state, page }: { settings: Settings; state: SessionState; page: string }) {
+    const isFramed = window.parent !== window;
     return (
         <div class="card empty">
             <Heading>{text.session.heading}</Heading>
-            {settings.signIn ? (
+            {settings.signIn && !isFramed && (
                 <>
                     <p>{text.session.byIssuer}</p>
-                    <button type="button" class="primary" onClick={signIn}>
+                    <button type="button" class="primary" aria-disabled={state.isSigningIn} onClick={state.signIn}>
                         {text.signIn}
                     </button>
                 </>
-            ) : (
-                <p role="status">
-                    {settings.portalOrigin !== null && (window.parent !== window || window.opener !== null)
-                        ? text.session.asking
-                        : text.session.byPortal}
+            )}
+            {settings.signIn && isFramed && (
+                // Providers refuse to be shown in a frame.
+                <p>
+                    <a href={page} target="_blank" rel="noopener">
+                        {text.session.framed}
+                    </a>
                 </p>
             )}
+            {state.hasPortal && !state.isPortalLate && <p role="status">{text.session.asking}</p>}
+            {state.hasPortal && state.isPortalLate && (
+                <div class="notice warning" role="status">
+                    <p>{text.session.late(settings.portalOrigin ?? "")}</p>
+                    <button type="button" onClick={state.askPortal}>
+                        {text.session.ask}
+                    </button>
+                </div>
+            )}
+            {!settings.signIn && !state.hasPortal && <p>{text.session.byPortal}</p>}
             <p class="hint">{text.session.memory}</p>
         </div>
     );
@@ -205,7 +169,7 @@ function View({ route }: { route: Route }) {
         case "list":
             return <List />;
         case "create":
-            return <Create />;
+            return <Create id={route.id} />;
         case "detail":
             return <Detail key={route.id} id={route.id} />;
         case "edit":

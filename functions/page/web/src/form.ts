@@ -318,6 +318,13 @@ export function update(
     return { id, version, ...(force && { force }), ...changed } as Update;
 }
 
+/** Returns the values that differ. */
+export function changes(before: FormValues, values: FormValues): Partial<FormValues> {
+    const names = Object.keys(values) as (keyof FormValues)[];
+    const changed = names.filter((name) => JSON.stringify(values[name]) !== JSON.stringify(before[name]));
+    return Object.fromEntries(changed.map((name) => [name, values[name]]));
+}
+
 /** Returns a secret for a webhook: `whsec_` and 32 random bytes in base 64. */
 export function webhookSecret(): string {
     const random = crypto.getRandomValues(new Uint8Array(32));

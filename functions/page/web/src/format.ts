@@ -63,3 +63,9 @@ export function relative(time: string, now: number): string {
     if (size < 129_600) return RELATIVE.format(Math.round(seconds / 3_600), "hour");
     return RELATIVE.format(Math.round(seconds / 86_400), "day");
 }
+
+/** Shows characters that can't be seen or that turn the direction of a text, with which one name can look like another. */
+export function visible(text: string): string {
+    const hidden = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
+    return text.replace(hidden, (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`);
+}

@@ -1,6 +1,7 @@
 import { render } from "preact";
 
-import { App, type Start } from "./app.tsx";
+import { App } from "./app.tsx";
+import type { Start } from "./session/session.ts";
 import { takeTokenFromFragment } from "./session/token.ts";
 import { loadSettings, pageAddress, type Settings } from "./settings.ts";
 import "./style.css";
@@ -11,14 +12,15 @@ const handedOver = takeTokenFromFragment(location, history);
 const page = pageAddress(location);
 
 async function begin(settings: Settings): Promise<Start> {
-    if (handedOver !== null || !settings.signIn || !new URLSearchParams(location.search).has("state")) {
-        return { token: handedOver, problem: null };
-    }
+    if (handedOver !== null) return { token: handedOver, isFromLink: true, problem: null };
+    const parameters = new URLSearchParams(location.search);
+    const none = { token: null, isFromLink: false, problem: null };
+    if (!settings.signIn || !(parameters.has("state") || parameters.has("error"))) return none;
     try {
         const { returnFromIssuer } = await import("./session/oidc.ts");
-        return { token: await returnFromIssuer(settings.signIn, page), problem: null };
+        return { ...none, token: await returnFromIssuer(settings.signIn, page) };
     } catch (error) {
-        return { token: null, problem: error instanceof Error ? error.message : String(error) };
+        return { ...none, problem: error instanceof Error ? error.message : String(error) };
     }
 }
 

@@ -2,7 +2,7 @@
 
 export type Route =
     | { readonly view: "list" }
-    | { readonly view: "create" }
+    | { readonly view: "create"; readonly id: string | null }
     | { readonly view: "detail"; readonly id: string }
     | { readonly view: "edit"; readonly id: string }
     | { readonly view: "codes"; readonly code: string | null }
@@ -16,7 +16,7 @@ export function routeOf(hash: string): Route {
         .map(decoded);
     if (more.length > 0) return { view: "missing" };
     if (view === "" && first === undefined) return { view: "list" };
-    if (view === "new" && first === undefined) return { view: "create" };
+    if (view === "new" && second === undefined) return { view: "create", id: first ?? null };
     if (view === "codes" && second === undefined) return { view: "codes", code: first ?? null };
     if (view === "verify" && first === undefined) return { view: "verify" };
     if (view === "exports" && first && second === undefined) return { view: "detail", id: first };
@@ -35,6 +35,7 @@ function decoded(part: string): string {
 export const paths = {
     list: "#/",
     create: "#/new",
+    created: (id: string) => `#/new/${encodeURIComponent(id)}`,
     codes: "#/codes",
     verify: "#/verify",
     code: (code: string) => `#/codes/${encodeURIComponent(code)}`,

@@ -12,6 +12,10 @@ export type Settings = {
     readonly api: string;
     readonly signIn: SignInSettings | null;
     readonly portalOrigin: string | null;
+    /** Whether a link may have a token in its fragment. */
+    readonly tokenInLink: boolean;
+    /** The claim with the tenant: a name or a JSON Pointer. */
+    readonly tenantClaim: string;
 };
 
 /** Returns the address of the page without a slash at its end, to which relative addresses are joined. */

@@ -12,6 +12,11 @@ export function markOf(job: Job): Mark {
     return job.status === "SUCCEEDED" ? "delivered" : "open";
 }
 
+/** Returns windows in the order of their beginnings. */
+export function inOrder(jobs: readonly Job[]): Job[] {
+    return [...jobs].sort((a, b) => Date.parse(a.startTimestamp) - Date.parse(b.startTimestamp));
+}
+
 /** The heights of columns in percent: the square root, so that small windows are seen beside large ones. */
 export function heights(jobs: readonly Job[]): number[] {
     const most = Math.max(1, ...jobs.map(({ events }) => events));

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+    changes,
     check,
     createWithKey,
     createWithRole,
@@ -186,6 +187,13 @@ test("a change has what was changed, and nothing else", () => {
         version: 4,
         filter: null,
     });
+});
+
+test("a change can be repeated on a newer version", () => {
+    const before = valuesOf(EXISTING);
+    const values = { ...before, description: "Mine", webhooks: [] };
+    assert.deepEqual(changes(before, values), { description: "Mine", webhooks: [] });
+    assert.deepEqual(changes(before, { ...before }), {});
 });
 
 test("a stored secret is kept when it is left empty", () => {

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
 import { Api, Failure, NETWORK, UNAUTHENTICATED } from "../src/api/client.ts";
-import { bytes, duration, relative, utcTime } from "../src/format.ts";
+import { bytes, duration, relative, utcTime, visible } from "../src/format.ts";
 import { ExportsOperation, type Job } from "../src/generated/api.ts";
 import { CODES } from "../src/generated/codes.ts";
 import { paths, routeOf } from "../src/route.ts";
 import { pageAddress } from "../src/settings.ts";
-import { delays, heights, line, markOf } from "../src/windows.ts";
+import { delays, heights, inOrder, line, markOf } from "../src/windows.ts";
 import { codesOf, operationTypes } from "../scripts/generate.ts";
 
 const browserFetch = globalThis.fetch;
@@ -75,7 +75,8 @@ test("other answers are failures too", async () => {
 test("every view has an address, and every address a view", () => {
     assert.deepEqual(routeOf(""), { view: "list" });
     assert.deepEqual(routeOf(paths.list), { view: "list" });
-    assert.deepEqual(routeOf(paths.create), { view: "create" });
+    assert.deepEqual(routeOf(paths.create), { view: "create", id: null });
+    assert.deepEqual(routeOf(paths.created("a/b")), { view: "create", id: "a/b" });
     assert.deepEqual(routeOf(paths.verify), { view: "verify" });
     assert.deepEqual(routeOf(paths.codes), { view: "codes", code: null });
     assert.deepEqual(routeOf(paths.code("WRITE_DENIED")), { view: "codes", code: "WRITE_DENIED" });
@@ -83,7 +84,7 @@ test("every view has an address, and every address a view", () => {
         assert.deepEqual(routeOf(paths.detail(id)), { view: "detail", id });
         assert.deepEqual(routeOf(paths.edit(id)), { view: "edit", id });
     }
-    for (const bad of ["#/x", "#/exports", "#/exports/a/b", "#/exports/a/edit/b", "#/new/x"]) {
+    for (const bad of ["#/x", "#/exports", "#/exports/a/b", "#/exports/a/edit/b", "#/new/x/y"]) {
         assert.deepEqual(routeOf(bad), { view: "missing" }, bad);
     }
 });
@@ -151,6 +152,22 @@ test("columns show small windows beside large ones, and empty ones", () => {
     const of = (events: number) => ({ ...JOB, events });
     assert.deepEqual(heights([of(0), of(1), of(2_500), of(10_000)]), [3, 8, 50, 100]);
     assert.deepEqual(heights([of(0)]), [3]);
+});
+
+test("windows are in the order of their beginnings, wherever they were loaded", () => {
+    const [early, late] = [
+        { ...JOB, id: "e" },
+        { ...JOB, id: "l", startTimestamp: "2026-01-31T02:00:00.000Z" },
+    ];
+    assert.deepEqual(
+        inOrder([late, early]).map(({ id }) => id),
+        ["e", "l"],
+    );
+});
+
+test("characters that hide or turn a text are shown", () => {
+    assert.equal(visible("a\u202eb\u200bc\n"), "a\\u202eb\\u200bc\\u000a");
+    assert.equal(visible("Für die Revision 監査 👩‍💻"), "Für die Revision 監査 👩‍💻");
 });
 
 test("the chart has the delay of each delivered window", () => {

@@ -3,6 +3,7 @@
 import * as oauth from "oauth4webapi";
 
 import type { SignInSettings } from "../settings.ts";
+import { text } from "../text.ts";
 
 /** What has to survive the redirect to the issuer. It is no token, and is removed when the user returns. */
 type Pending = { state: string; verifier: string; nonce: string; hash: string };
@@ -47,15 +48,17 @@ export async function signIn(settings: SignInSettings, page: string): Promise<vo
 export async function returnFromIssuer(settings: SignInSettings, page: string): Promise<string | null> {
     const stored = sessionStorage.getItem(PENDING);
     const parameters = new URLSearchParams(location.search);
-    if (!parameters.has("state")) return null;
+    if (!parameters.has("state") && !parameters.has("error")) return null;
     if (stored === null) {
         // The address was opened again, or from elsewhere: its code is not for this window.
-        history.replaceState(null, "", location.pathname + location.hash);
+        replaceAddress(location.hash);
         return null;
     }
     sessionStorage.removeItem(PENDING);
     const pending = JSON.parse(stored) as Pending;
-    history.replaceState(null, "", location.pathname + pending.hash);
+    replaceAddress(pending.hash);
+    const refusal = refusalOf(parameters);
+    if (refusal !== null) throw new Error(refusal);
 
     const server = await discover(settings);
     const client: oauth.Client = { client_id: settings.clientId };
@@ -76,6 +79,23 @@ export async function returnFromIssuer(settings: SignInSettings, page: string): 
         isOpenId(settings) ? { expectedNonce: pending.nonce, requireIdToken: true } : {},
     );
     return result.access_token;
+}
+
+/** Removes what the issuer has added to the address. */
+function replaceAddress(hash: string): void {
+    const address = new URL(location.href);
+    address.search = "";
+    address.hash = hash;
+    history.replaceState(null, "", address.href);
+}
+
+/** Returns the issuer's own words about a refusal. They come from the address, so they are shown as a quotation. */
+function refusalOf(parameters: URLSearchParams): string | null {
+    const error = parameters.get("error");
+    if (error === null) return null;
+    if (error === "access_denied") return text.session.cancelled;
+    const description = parameters.get("error_description");
+    return description === null ? error.slice(0, 100) : `${error.slice(0, 100)} (“${description.slice(0, 300)}”)`;
 }
 
 function isOpenId(settings: SignInSettings): boolean {

@@ -205,8 +205,10 @@ function lineOf(field: string, problem: string): string {
 
 /** Opens what hides a field, and moves the focus to it. */
 function reveal(field: HTMLElement | null): void {
-    for (let outer = field?.parentElement; outer; outer = outer.parentElement) {
+    for (let outer = field; outer; outer = outer.parentElement) {
         if (outer instanceof HTMLDetailsElement) outer.open = true;
     }
-    field?.focus();
+    // A group of fields takes the focus at its heading.
+    const target = field instanceof HTMLDetailsElement ? field.querySelector("summary") : field;
+    target?.focus();
 }

@@ -7,6 +7,7 @@ import { check, type FormValues, type Problems } from "../form.ts";
 
 export type FormState = {
     readonly values: FormValues;
+    readonly hasChanges: boolean;
     readonly set: (change: Partial<FormValues>) => void;
     /** The problems to show: of fields that were left, of all fields once the form was sent, and those of the service. */
     readonly problems: Problems;
@@ -31,8 +32,10 @@ export function useForm(start: FormValues, before: FormValues | null): FormState
     const all = new Map([...found, ...refused]);
     const summary: Problems = turn > 0 ? all : new Map();
     const problems: Problems = turn > 0 ? all : new Map([...all].filter(([field]) => touched.has(field)));
+    const hasChanges = useMemo(() => JSON.stringify(values) !== JSON.stringify(start), [values, start]);
     return {
         values,
+        hasChanges,
         set: (change) => {
             setValues((values) => ({ ...values, ...change }));
             setRefused(new Map());

@@ -19,25 +19,34 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
     const [turn, setTurn] = useState(0);
     const current = useRef(load);
     current.current = load;
+    const running = useRef<AbortController | null>(null);
 
     useEffect(() => {
         const abort = new AbortController();
+        running.current = abort;
+        const end = (next: (before: Loaded<T> & { key?: string }) => Loaded<T> & { key?: string }) => {
+            if (abort.signal.aborted) return;
+            running.current = null;
+            setLoaded(next);
+        };
         setLoaded((before) => (before.key === key ? before : { state: "loading" }));
         current.current(abort.signal).then(
-            (value) => abort.signal.aborted || setLoaded({ state: "ready", value, key, error: null }),
-            (error: unknown) => {
-                if (abort.signal.aborted) return;
-                setLoaded((before) =>
-                    before.state === "ready" && before.key === key ? { ...before, error } : { state: "failed", error, key },
-                );
-            },
+            (value) => end(() => ({ state: "ready", value, key, error: null })),
+            (error: unknown) =>
+                end((before) =>
+                    before.state === "ready" && before.key === key
+                        ? { ...before, error }
+                        : { state: "failed", error, key },
+                ),
         );
         return () => abort.abort();
     }, [key, turn]);
 
     useEffect(() => {
         if (everySeconds <= 0) return undefined;
-        const timer = setInterval(() => document.hidden || setTurn((turn) => turn + 1), everySeconds * 1000);
+        // A request that takes longer than the interval is not repeated before it ends.
+        const tick = () => document.hidden || running.current || setTurn((turn) => turn + 1);
+        const timer = setInterval(tick, everySeconds * 1000);
         return () => clearInterval(timer);
     }, [key, everySeconds]);
 
@@ -45,7 +54,15 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
         setLoaded((before) => (before.state === "failed" ? { state: "loading" } : before));
         setTurn((turn) => turn + 1);
     }, []);
-    const replace = useCallback((value: T) => setLoaded({ state: "ready", value, key, error: null }), [key]);
+    const replace = useCallback(
+        (value: T) => {
+            // What is on its way is older.
+            running.current?.abort();
+            running.current = null;
+            setLoaded({ state: "ready", value, key, error: null });
+        },
+        [key],
+    );
     // A value of another key is not shown.
     const shown: Loaded<T> = loaded.key === undefined || loaded.key === key ? loaded : { state: "loading" };
     return { ...shown, reload, replace };

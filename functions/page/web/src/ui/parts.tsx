@@ -69,8 +69,10 @@ export function Problem({ error, title, children }: { error: unknown; title?: st
 
 export function CodeLink({ code }: { code: string }) {
     return (
-        <a href={paths.code(code)} aria-label={text.explain(code)}>
+        // In a tab of its own, so that a form or a result stays.
+        <a href={paths.code(code)} target="_blank" rel="noopener" title={text.explain(code)}>
             <code>{code}</code>
+            <span class="hidden"> ({text.newTab})</span>
         </a>
     );
 }

@@ -1,7 +1,5 @@
 // The second and third step of a new export, which its page shows too: policies, and the connection test.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-
 import { useApi } from "../context.ts";
 import {
     PoliciesOperation,
@@ -107,9 +105,6 @@ export function Policies({
 }
 
 const TONES: Record<ConnectionCheckStatus, Tone> = { PASSED: "good", FAILED: "bad", NOT_CHECKED: "neutral" };
-/** The time between two results, so that they can be followed. */
-const STEP_MILLISECONDS = 180;
-
 /** The connection test: a button, and each check with its result and, beside a cross, the fix. */
 export function ConnectionTest({
     configuration,
@@ -120,31 +115,10 @@ export function ConnectionTest({
 }) {
     const api = useApi();
     const checks = configuration.connectionChecks;
-    // The number of results that are shown. The service returns all of them at once, when the last check has ended.
-    const [shown, setShown] = useState(checks.length);
-    const first = useRef(true);
     const test = useAction(async () => {
-        setShown(0);
-        try {
-            const { configuration: tested } = await api.send(TestOperation, { id: configuration.id });
-            replace(tested);
-        } catch (error) {
-            setShown(checks.length);
-            throw error;
-        }
+        replace((await api.send(TestOperation, { id: configuration.id })).configuration);
     });
-    useEffect(() => {
-        if (first.current) {
-            first.current = false;
-            return undefined;
-        }
-        if (test.isRunning || shown >= checks.length) return undefined;
-        const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        const timer = setTimeout(() => setShown(isStill ? checks.length : shown + 1), isStill ? 0 : STEP_MILLISECONDS);
-        return () => clearTimeout(timer);
-    }, [shown, test.isRunning, checks.length]);
-
-    const isComplete = !test.isRunning && shown >= checks.length;
+    const isComplete = !test.isRunning;
     return (
         <div class="test">
             <div class="toolbar">
@@ -180,14 +154,15 @@ export function ConnectionTest({
                 </div>
             )}
             <ul class="checks" aria-label={text.connection.checks} aria-live="polite" aria-relevant="text additions">
-                {checks.map((check, index) => {
-                    const isShown = index < shown && !test.isRunning;
+                {/* The service answers when the last check has ended. */}
+                {checks.map((check) => {
+                    const isShown = isComplete;
                     return (
                         <li key={check.check}>
                             {isShown ? (
                                 <Badge tone={TONES[check.status]}>{text.connection.status[check.status]}</Badge>
                             ) : (
-                                <Badge tone="neutral">{text.connection.running}</Badge>
+                                <Badge tone="neutral">{text.connection.waiting}</Badge>
                             )}
                             <div>
                                 <span>{check.title}</span>

@@ -4,23 +4,87 @@ import { useRef, useState } from "preact/hooks";
 
 import { useApi } from "../context.ts";
 import { createWithKey, createWithRole, NEW_EXPORT } from "../form.ts";
-import { CreateWithKeyOperation, CreateWithRoleOperation, type Whole } from "../generated/api.ts";
+import { CreateWithKeyOperation, CreateWithRoleOperation, ExportOperation } from "../generated/api.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
 import { Summary } from "../ui/field.tsx";
 import { useForm } from "../ui/form.ts";
-import { useAction } from "../ui/load.ts";
-import { Fact, Facts, Heading, Problem } from "../ui/parts.tsx";
+import { useAction, useLoad } from "../ui/load.ts";
+import { Fact, Facts, Heading, Problem, Show } from "../ui/parts.tsx";
+import { useUnsaved } from "../unsaved.ts";
 import { Failure } from "../api/client.ts";
 import { ConnectionTest, Policies } from "./access.tsx";
 import { Fields } from "./fields.tsx";
 import { placeOf } from "./list.tsx";
 
-export function Create() {
+/** `id`: the export exists already, and the next steps are shown. So its address can be opened again. */
+export function Create({ id }: { id: string | null }) {
+    return id === null ? <NewExport /> : <CreatedExport id={id} />;
+}
+
+function CreatedExport({ id }: { id: string }) {
+    const api = useApi();
+    const loaded = useLoad(`created ${id}`, async (signal) => {
+        return (await api.send(ExportOperation, { id }, signal)).configuration;
+    });
+    return (
+        <>
+            <Heading>{text.form.createHeading}</Heading>
+            <Show loaded={loaded}>
+                {(created) => (
+                    <>
+                        <Steps step={created.connectionStatus === "SUCCESS" ? 3 : 2} />
+                        <section class="card" aria-labelledby="step-1">
+                            <h2 id="step-1">{text.form.step1}</h2>
+                            <p role="status">{text.form.created}</p>
+                            <Facts>
+                                <Fact name={text.form.bucketName}>
+                                    <code class="break">{placeOf(created)}</code>
+                                </Fact>
+                                <Fact name={text.form.region}>
+                                    <code>{created.endpointConfiguration.region}</code>
+                                </Fact>
+                                <Fact name={text.form.interval}>{text.interval[created.interval]}</Fact>
+                                <Fact name={text.form.format}>{text.format[created.format]}</Fact>
+                            </Facts>
+                        </section>
+                        <section class="card" aria-labelledby="step-2">
+                            <h2 id="step-2">{text.form.step2}</h2>
+                            <Policies id={created.id} version={created.version} />
+                        </section>
+                        <section class="card" aria-labelledby="step-3">
+                            <h2 id="step-3">{text.form.step3}</h2>
+                            <ConnectionTest configuration={created} replace={loaded.replace} />
+                            <p>
+                                <a class="button" href={paths.detail(created.id)}>
+                                    {text.connection.toDetail}
+                                </a>
+                            </p>
+                        </section>
+                    </>
+                )}
+            </Show>
+        </>
+    );
+}
+
+function Steps({ step }: { step: number }) {
+    return (
+        <ol class="steps" aria-label={text.form.steps}>
+            {[text.form.step1, text.form.step2, text.form.step3].map((name, index) => (
+                <li key={name} {...(index + 1 === step && { "aria-current": "step" as const })}>
+                    {name}
+                </li>
+            ))}
+        </ol>
+    );
+}
+
+function NewExport() {
     const api = useApi();
     const form = useForm(NEW_EXPORT, null);
-    const [created, setCreated] = useState<Whole | null>(null);
-    const access = useRef<HTMLHeadingElement>(null);
+    const [isCreated, setIsCreated] = useState(false);
+    useUnsaved(form.hasChanges && !isCreated);
     // The same for a request that is repeated, so that none creates a second export.
     const idempotency = useRef({ key: crypto.randomUUID(), sent: "" });
 
@@ -34,95 +98,57 @@ export function Create() {
                 values.identity === "role"
                     ? await api.send(CreateWithRoleOperation, { data: createWithRole(values, key) })
                     : await api.send(CreateWithKeyOperation, { data: createWithKey(values, key) });
-            form.set({ secretAccessKey: "", webhooks: values.webhooks.map(({ url }) => ({ url, secret: "" })) });
-            setCreated(configuration);
-            requestAnimationFrame(() => access.current?.focus());
+            // The secrets are not needed any more.
+            idempotency.current.sent = "";
+            setIsCreated(true);
+            form.set(NEW_EXPORT);
+            location.replace(paths.created(configuration.id));
         } catch (error) {
             form.refuse(error);
             if (!(error instanceof Failure) || error.fields.length === 0) throw error;
         }
     });
 
-    const step = created === null ? 1 : created.connectionStatus === "SUCCESS" ? 3 : 2;
     return (
         <>
             <Heading>{text.form.createHeading}</Heading>
-            <ol class="steps" aria-label={text.form.steps}>
-                {[text.form.step1, text.form.step2, text.form.step3].map((name, index) => (
-                    <li key={name} {...(index + 1 === step && { "aria-current": "step" as const })}>
-                        {name}
-                    </li>
-                ))}
-            </ol>
-
+            <Steps step={1} />
             <section class="card" aria-labelledby="step-1">
                 <h2 id="step-1">{text.form.step1}</h2>
-                {created === null ? (
-                    <form
-                        noValidate
-                        aria-labelledby="step-1"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            if (form.submit()) create.run();
-                        }}
-                    >
-                        <Summary problems={form.summary} turn={form.turn} />
-                        <Fields
-                            values={form.values}
-                            set={form.set}
-                            problems={form.problems}
-                            touch={form.touch}
-                            before={null}
-                        />
-                        {create.error !== null && <Problem error={create.error} />}
-                        <div class="toolbar">
-                            <button type="submit" class="primary" aria-disabled={create.isRunning}>
-                                {create.isRunning
-                                    ? text.form.creating
-                                    : form.values.identity === "role"
-                                      ? text.form.create
-                                      : text.form.createAndTest}
-                            </button>
-                            <a href={paths.list}>{text.cancel}</a>
-                        </div>
-                    </form>
-                ) : (
-                    <>
-                        <p role="status">{text.form.created}</p>
-                        <Facts>
-                            <Fact name={text.form.bucketName}>
-                                <code class="break">{placeOf(created)}</code>
-                            </Fact>
-                            <Fact name={text.form.region}>
-                                <code>{created.endpointConfiguration.region}</code>
-                            </Fact>
-                            <Fact name={text.form.interval}>{text.interval[created.interval]}</Fact>
-                            <Fact name={text.form.format}>{text.format[created.format]}</Fact>
-                        </Facts>
-                    </>
-                )}
+                <form
+                    noValidate
+                    aria-labelledby="step-1"
+                    onSubmit={(event) => {
+                        event.preventDefault();
+                        if (form.submit()) create.run();
+                    }}
+                >
+                    <Summary problems={form.summary} turn={form.turn} />
+                    <Fields
+                        values={form.values}
+                        set={form.set}
+                        problems={form.problems}
+                        touch={form.touch}
+                        before={null}
+                    />
+                    {create.error !== null && <Problem error={create.error} />}
+                    <div class="toolbar">
+                        <button type="submit" class="primary" aria-disabled={create.isRunning}>
+                            {create.isRunning
+                                ? text.form.creating
+                                : form.values.identity === "role"
+                                  ? text.form.create
+                                  : text.form.createAndTest}
+                        </button>
+                        <a href={paths.list}>{text.cancel}</a>
+                    </div>
+                </form>
             </section>
-
-            <section class={created ? "card" : "card waiting"} aria-labelledby="step-2">
-                <h2 id="step-2" ref={access} tabIndex={-1}>
-                    {text.form.step2}
-                </h2>
-                {created && <Policies id={created.id} version={created.version} />}
-            </section>
-
-            <section class={created ? "card" : "card waiting"} aria-labelledby="step-3">
-                <h2 id="step-3">{text.form.step3}</h2>
-                {created && (
-                    <>
-                        <ConnectionTest configuration={created} replace={setCreated} />
-                        <p>
-                            <a class="button" href={paths.detail(created.id)}>
-                                {text.connection.toDetail}
-                            </a>
-                        </p>
-                    </>
-                )}
-            </section>
+            {[text.form.step2, text.form.step3].map((name) => (
+                <section key={name} class="card waiting">
+                    <h2>{name}</h2>
+                </section>
+            ))}
         </>
     );
 }

@@ -34,7 +34,7 @@ import {
     Time,
 } from "../ui/parts.tsx";
 import { ConnectionTest, Policies } from "./access.tsx";
-import { HEALTH_TONES, placeOf } from "./list.tsx";
+import { HEALTH_TONES, nameOf, placeOf } from "./list.tsx";
 import { Repairs, Replays } from "./repairs.tsx";
 import { Windows } from "./windows.tsx";
 
@@ -53,7 +53,7 @@ export function Detail({ id }: { id: string }) {
         },
         isBusy ? BUSY : CALM,
     );
-    const name = loaded.state === "ready" ? (loaded.value.description ?? placeOf(loaded.value)) : text.exports;
+    const name = loaded.state === "ready" ? nameOf(loaded.value) : text.exports;
     return (
         <>
             <Heading>{name}</Heading>

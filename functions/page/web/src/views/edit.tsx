@@ -1,10 +1,10 @@
 // Changes of an export.
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 
 import { Failure } from "../api/client.ts";
 import { useApi } from "../context.ts";
-import { update, valuesOf } from "../form.ts";
+import { changes, update, valuesOf } from "../form.ts";
 import { ExportOperation, UpdateWithKeyOperation, UpdateWithRoleOperation, type Whole } from "../generated/api.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
@@ -12,6 +12,7 @@ import { Summary } from "../ui/field.tsx";
 import { useForm } from "../ui/form.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Heading, Problem, Show } from "../ui/parts.tsx";
+import { useUnsaved } from "../unsaved.ts";
 import { Fields } from "./fields.tsx";
 
 export function Edit({ id }: { id: string }) {
@@ -28,12 +29,15 @@ export function Edit({ id }: { id: string }) {
     );
 }
 
-function EditForm({ configuration }: { configuration: Whole }) {
+function EditForm({ configuration: first }: { configuration: Whole }) {
     const api = useApi();
+    const [configuration, setConfiguration] = useState(first);
     const before = useMemo(() => valuesOf(configuration), [configuration]);
     const form = useForm(before, before);
+    const [isSaved, setIsSaved] = useState(false);
+    useUnsaved(form.hasChanges && !isSaved);
+    const { id, version } = configuration;
     const save = useAction(async (force: boolean) => {
-        const { id, version } = configuration;
         const data = update(id, version, before, form.values, force);
         try {
             if (data) {
@@ -41,11 +45,20 @@ function EditForm({ configuration }: { configuration: Whole }) {
                     ? api.send(UpdateWithRoleOperation, { data })
                     : api.send(UpdateWithKeyOperation, { data }));
             }
+            setIsSaved(true);
+            form.set({ secretAccessKey: "" });
             location.hash = paths.detail(id);
         } catch (error) {
             form.refuse(error);
             if (!(error instanceof Failure) || error.fields.length === 0) throw error;
         }
+    });
+    // Takes what somebody else has changed, and keeps what was changed here.
+    const merge = useAction(async () => {
+        const { configuration: newest } = await api.send(ExportOperation, { id });
+        form.set({ ...valuesOf(newest), ...changes(before, form.values) });
+        setConfiguration(newest);
+        save.forget();
     });
     const code = save.error instanceof Failure ? save.error.code : null;
     return (
@@ -62,7 +75,14 @@ function EditForm({ configuration }: { configuration: Whole }) {
             <Fields values={form.values} set={form.set} problems={form.problems} touch={form.touch} before={before} />
             {save.error !== null && (
                 <Problem error={save.error}>
-                    {code === "CONFLICT" && <p>{text.form.conflict}</p>}
+                    {code === "CONFLICT" && (
+                        <>
+                            <p>{text.form.conflict}</p>
+                            <button type="button" aria-disabled={merge.isRunning} onClick={merge.run}>
+                                {text.form.merge}
+                            </button>
+                        </>
+                    )}
                     {code === "NEW_CONNECTION_REFUSED" && (
                         <button type="button" class="danger" onClick={() => save.run(true)}>
                             {text.form.force}
@@ -70,11 +90,12 @@ function EditForm({ configuration }: { configuration: Whole }) {
                     )}
                 </Problem>
             )}
+            {merge.error !== null && <Problem error={merge.error} />}
             <div class="toolbar">
                 <button type="submit" class="primary" aria-disabled={save.isRunning}>
                     {save.isRunning ? text.form.saving : text.save}
                 </button>
-                <a href={paths.detail(configuration.id)}>{text.cancel}</a>
+                <a href={paths.detail(id)}>{text.cancel}</a>
             </div>
         </form>
     );

@@ -241,7 +241,7 @@ function Ocsf({ values, set, problems }: FieldsProps) {
     const change = (index: number, changed: Partial<FormValues["ocsfRules"][number]>) =>
         set({ ocsfRules: values.ocsfRules.map((rule, at) => (at === index ? { ...rule, ...changed } : rule)) });
     return (
-        <fieldset id={idOf("ocsf.classes")}>
+        <fieldset id={idOf("ocsf.classes")} tabIndex={-1} aria-describedby={`${idOf("ocsf.classes")}-problem`}>
             <legend>{text.form.ocsf}</legend>
             <ChoiceField
                 name="ocsf.version"
@@ -252,7 +252,9 @@ function Ocsf({ values, set, problems }: FieldsProps) {
                 problem={problems.get("ocsf.version")}
             />
             <p class="hint">{text.form.ocsfRulesHint}</p>
-            {problems.has("ocsf.classes") && <p class="problem">{problems.get("ocsf.classes")}</p>}
+            <p class="problem" id={`${idOf("ocsf.classes")}-problem`}>
+                {problems.get("ocsf.classes")}
+            </p>
             {values.ocsfRules.map((rule, index) => (
                 <div key={index} class="grid four row">
                     <TextField
@@ -314,10 +316,12 @@ function Webhooks({ values, set, problems, touch, before }: FieldsProps) {
     const change = (index: number, changed: Partial<FormValues["webhooks"][number]>) =>
         set({ webhooks: values.webhooks.map((webhook, at) => (at === index ? { ...webhook, ...changed } : webhook)) });
     return (
-        <fieldset id={idOf("notifications")}>
+        <fieldset id={idOf("notifications")} tabIndex={-1} aria-describedby={`${idOf("notifications")}-problem`}>
             <legend>{text.form.webhooks}</legend>
             <p class="hint">{text.form.webhooksHint}</p>
-            {problems.has("notifications") && <p class="problem">{problems.get("notifications")}</p>}
+            <p class="problem" id={`${idOf("notifications")}-problem`}>
+                {problems.get("notifications")}
+            </p>
             {values.webhooks.map((webhook, index) => (
                 <div key={index} class="grid row">
                     <TextField

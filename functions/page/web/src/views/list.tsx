@@ -1,7 +1,7 @@
 // All exports of the tenant.
 
 import { useApi } from "../context.ts";
-import { duration, relative } from "../format.ts";
+import { duration, relative, visible } from "../format.ts";
 import { ExportsOperation, type ExportHealth, type Summary } from "../generated/api.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
@@ -18,6 +18,11 @@ export const HEALTH_TONES: Record<ExportHealth, Tone> = {
 
 export function placeOf({ endpointConfiguration: at }: Summary): string {
     return `s3://${at.bucketName}${at.bucketPath ? `/${at.bucketPath}` : ""}`;
+}
+
+/** The name of an export for people. */
+export function nameOf(one: Summary): string {
+    return one.description === null ? placeOf(one) : visible(one.description);
 }
 
 export function List() {
@@ -57,32 +62,44 @@ function Table({ exports }: { exports: readonly Summary[] }) {
             <p class="soft" role="status">
                 {text.list.number(exports.length)}
             </p>
-            <table class="cards">
+            <table class="cards" role="table">
                 <caption class="hidden">{text.list.table}</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">{text.list.bucket}</th>
-                        <th scope="col">{text.list.healthColumn}</th>
-                        <th scope="col">{text.list.lag}</th>
-                        <th scope="col">{text.list.next}</th>
-                        <th scope="col">{text.list.last}</th>
-                        <th scope="col">{text.list.formatColumn}</th>
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th scope="col" role="columnheader">
+                            {text.list.bucket}
+                        </th>
+                        <th scope="col" role="columnheader">
+                            {text.list.healthColumn}
+                        </th>
+                        <th scope="col" role="columnheader">
+                            {text.list.lag}
+                        </th>
+                        <th scope="col" role="columnheader">
+                            {text.list.next}
+                        </th>
+                        <th scope="col" role="columnheader">
+                            {text.list.last}
+                        </th>
+                        <th scope="col" role="columnheader">
+                            {text.list.formatColumn}
+                        </th>
                     </tr>
                 </thead>
-                <tbody>
+                <tbody role="rowgroup">
                     {exports.map((one) => (
-                        <tr key={one.id}>
-                            <th scope="row">
-                                <a href={paths.detail(one.id)}>{one.description ?? placeOf(one)}</a>
+                        <tr key={one.id} role="row">
+                            <th scope="row" role="rowheader">
+                                <a href={paths.detail(one.id)}>{nameOf(one)}</a>
                                 {one.description !== null && <span class="soft block">{placeOf(one)}</span>}
                             </th>
-                            <td data-label={text.list.healthColumn}>
+                            <td role="cell" data-label={text.list.healthColumn}>
                                 <Badge tone={HEALTH_TONES[one.status.health]}>{text.health[one.status.health]}</Badge>
                             </td>
-                            <td data-label={text.list.lag}>
+                            <td role="cell" data-label={text.list.lag}>
                                 {one.status.lagSeconds === 0 ? text.list.onTime : duration(one.status.lagSeconds)}
                             </td>
-                            <td data-label={text.list.next}>
+                            <td role="cell" data-label={text.list.next}>
                                 {one.status.nextExportAt === null ? (
                                     text.none
                                 ) : (
@@ -94,10 +111,10 @@ function Table({ exports }: { exports: readonly Summary[] }) {
                                     </>
                                 )}
                             </td>
-                            <td data-label={text.list.last}>
+                            <td role="cell" data-label={text.list.last}>
                                 <OptionalTime value={one.status.lastSuccessAt} />
                             </td>
-                            <td data-label={text.list.formatColumn}>
+                            <td role="cell" data-label={text.list.formatColumn}>
                                 {text.format[one.format]}
                                 <span class="soft block">{text.interval[one.interval]}</span>
                             </td>

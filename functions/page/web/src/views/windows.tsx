@@ -9,7 +9,7 @@ import { DigestOperation, JobsOperation, TasksOperation, type Job } from "../gen
 import { text } from "../text.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Badge, Document, DownloadButton, Fact, Facts, Problem, Section, Show, Time, type Tone } from "../ui/parts.tsx";
-import { delays, heights, line, markOf, type Mark } from "../windows.ts";
+import { delays, heights, inOrder, line, markOf, type Mark } from "../windows.ts";
 
 const PAGE = 40;
 const SHAPES: Record<Mark, string> = { delivered: "", gap: "◆", failed: "✕", open: "○" };
@@ -27,24 +27,26 @@ function durationOf(job: Job): string {
 /** The timeline. It shows what is loaded; older windows are loaded on request. */
 export function Windows({ id, everySeconds }: { id: string; everySeconds: number }) {
     const api = useApi();
-    const [older, setOlder] = useState<{ jobs: readonly Job[]; after: string | null } | null>(null);
+    // Everything that was loaded stays: a poll returns the newest windows only.
+    const known = useRef(new Map<string, Job>());
+    const [after, setAfter] = useState<string | null | undefined>(undefined);
     const [chosen, setChosen] = useState<string | null>(null);
     const loaded = useLoad(
         `jobs ${id}`,
         async (signal) => (await api.send(JobsOperation, { id, first: PAGE }, signal)).jobs,
         everySeconds,
     );
-    const more = useAction(async (after: string) => {
-        const { jobs } = await api.send(JobsOperation, { id, first: PAGE, after });
-        setOlder((before) => ({ jobs: [...(before?.jobs ?? []), ...jobs.nodes], after: jobs.pageInfo.endCursor }));
+    const more = useAction(async (cursor: string) => {
+        const { jobs } = await api.send(JobsOperation, { id, first: PAGE, after: cursor });
+        for (const job of jobs.nodes) known.current.set(job.id, job);
+        setAfter(jobs.pageInfo.hasNextPage ? jobs.pageInfo.endCursor : null);
     });
     return (
         <Show loaded={loaded}>
             {({ nodes, pageInfo }) => {
-                // A window that has become older since is in both.
-                const known = new Set(nodes.map((job) => job.id));
-                const jobs = [...nodes, ...(older?.jobs ?? []).filter((job) => !known.has(job.id))].reverse();
-                const after = older ? older.after : pageInfo.hasNextPage ? pageInfo.endCursor : null;
+                for (const job of nodes) known.current.set(job.id, job);
+                const jobs = inOrder([...known.current.values()]);
+                const next = after === undefined ? (pageInfo.hasNextPage ? pageInfo.endCursor : null) : after;
                 const job = jobs.find((job) => job.id === chosen) ?? jobs.at(-1);
                 return (
                     <>
@@ -54,12 +56,12 @@ export function Windows({ id, everySeconds }: { id: string; everySeconds: number
                             ) : (
                                 <>
                                     <Timeline jobs={jobs} chosen={job?.id ?? null} choose={setChosen} />
-                                    {after !== null && (
+                                    {next !== null && (
                                         <div class="toolbar">
                                             <button
                                                 type="button"
                                                 aria-disabled={more.isRunning}
-                                                onClick={() => more.run(after)}
+                                                onClick={() => more.run(next)}
                                             >
                                                 {text.detail.older}
                                             </button>
