@@ -131,8 +131,8 @@ pub(crate) mod tests {
             parameters.configurations = 0;
         }));
         assert_eq!(estimate.dollars_per_million_events, None);
-        // Two keys, 78 alarms, a dashboard, 52 metrics and 3.9 million polls.
-        assert_near(estimate.service.of(Part::Standing).0, 2.0 + 7.8 + 3.0 + 15.6 + 3.888 * 0.4);
+        // Two keys, 83 alarms, a dashboard, 62 metrics and 3.9 million polls.
+        assert_near(estimate.service.of(Part::Standing).0, 2.0 + 8.3 + 3.0 + 18.6 + 3.888 * 0.4);
         assert!(estimate.service.dollars_per_month.0 < estimate.service.of(Part::Standing).0 + 0.02);
         assert_near(estimate.customers.dollars_per_month.0, 0.0);
     }

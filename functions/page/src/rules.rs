@@ -3,13 +3,18 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use domain::configuration::{
-    access_key::{AccessKeyId, SecretAccessKey},
-    arn::{AccountId, KmsKeyArn, RoleArn},
-    bucket::{BucketName, BucketPath},
-    description::Description,
-    field_error::ValueError,
-    region::{Region, SigningRegion},
+use domain::{
+    configuration::{
+        access_key::{AccessKeyId, SecretAccessKey},
+        arn::{AccountId, KmsKeyArn, RoleArn},
+        bucket::{BucketName, BucketPath},
+        description::Description,
+        endpoint::EndpointUrl,
+        field_error::ValueError,
+        region::{Region, SigningRegion},
+    },
+    customer_server::CustomerServers,
+    webhook::{secret::WebhookSecret, url::WebhookUrl},
 };
 use golden_documents::assert_current;
 use serde_json::{Map, Value, json};
@@ -21,7 +26,7 @@ fn refused<T>(parsed: Result<T, ValueError>) -> Option<&'static str> {
     parsed.err().map(|error| error.rule)
 }
 
-const RULES: [(&str, Rule, &[&str]); 11] = [
+const RULES: [(&str, Rule, &[&str]); 14] = [
     (
         "bucketName",
         |text| refused(BucketName::parse(text)),
@@ -79,6 +84,39 @@ const RULES: [(&str, Rule, &[&str]); 11] = [
         "secretAccessKeyOfIam",
         |text| refused(SecretAccessKey::parse_of_iam(text)),
         &["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI+K7MDENG=bPxRfiCYEXAMPLEKE"],
+    ),
+    (
+        "webhookSecret",
+        |text| refused(WebhookSecret::parse(text)),
+        &[
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3OA==",
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3OB==",
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3OA",
+            "whsec_short",
+            "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+        ],
+    ),
+    // Of these the page checks the form only: which names are public is the service's knowledge.
+    (
+        "webhookUrl",
+        |text| refused(WebhookUrl::parse_for(CustomerServers::Public, text)),
+        &[
+            "https://hooks.example.com/audit?x=1",
+            "http://hooks.example.com",
+            "HTTPS://Hooks.example.com",
+            "https:a.example.com",
+        ],
+    ),
+    (
+        "endpointUrl",
+        |text| refused(EndpointUrl::parse_for(CustomerServers::Public, text)),
+        &[
+            "https://minio.example.com:9000",
+            "http://minio.example.com",
+            "https://192.0.2.1",
+            "HTTPS://S3.Example.com:443/",
+        ],
     ),
     ("accessKeyId", |text| refused(AccessKeyId::parse(text)), &["minio", "a/b", "a,b", "a=b", "a b", "ä"]),
     (

@@ -163,6 +163,10 @@ export function check(values: FormValues, before: FormValues | null = null): Pro
         note(field, value === "" ? text.form.required : rule(value));
     const optional = (field: string, value: string, rule: rules.Rule) => value !== "" && note(field, rule(value));
 
+    if (values.identity === "key") optional("endpointUrl", values.endpointUrl, rules.endpointUrl);
+    if (values.format === "OCSF_PARQUET" && values.ocsfRules.some(({ action }) => action.trim() === "")) {
+        note("ocsf.classes", text.form.ocsfActionMissing);
+    }
     const isOnServer = values.identity === "key" && values.endpointUrl !== "";
     if (values.identity === "role") {
         required("roleArn", values.roleArn, rules.roleArn);
@@ -200,8 +204,11 @@ export function check(values: FormValues, before: FormValues | null = null): Pro
         note("filter", text.form.filterMany(filterValues, rules.MAX_FILTER_VALUES));
     values.webhooks.forEach(({ url, secret }, index) => {
         const isKnown = before?.webhooks.some((webhook) => webhook.url === url) ?? false;
-        if (url === "") note(`notifications[${index}].url`, text.form.required);
-        if (secret === "" && !isKnown) note(`notifications[${index}].secret`, text.form.required);
+        required(`notifications[${index}].url`, url, rules.webhookUrl);
+        if (values.webhooks.findIndex((other) => other.url === url) < index) {
+            note(`notifications[${index}].url`, text.form.webhookRepeated);
+        }
+        (isKnown ? optional : required)(`notifications[${index}].secret`, secret, rules.webhookSecret);
     });
     return problems;
 }

@@ -117,6 +117,27 @@ export const description: Rule = rule((text) => {
     return length >= 1 && length <= 256 && !/\p{Cc}/u.test(text);
 }, "A description has 1 to 256 characters and no line breaks or other control characters.");
 
+/** The form of a webhook's URL. Which host names are public is checked by the service alone. */
+export const webhookUrl: Rule = form(
+    "[Hh][Tt][Tt][Pp][Ss]:[!-\\[\\]-~]{1,1018}",
+    "A webhook URL has at most 1,024 characters of visible ASCII and starts with https://, for example " +
+        "https://hooks.example.com/audit-export.",
+);
+
+/** The form of the URL of an S3 server. The service checks the rest. */
+export const endpointUrl: Rule = form(
+    "[Hh][Tt][Tt][Pp][Ss]:[!-\\[\\]-~]{1,294}",
+    "An endpoint URL has https://, a host name and, if it is not 443, a port, for example " +
+        "https://s3.example.com:9000. It has no path, user name, '?' or '#'.",
+);
+
+export const webhookSecret: Rule = rule((text) => {
+    const encoded = text.startsWith("whsec_") ? text.slice("whsec_".length) : "";
+    if (!/^[A-Za-z0-9+/]{32,88}={0,2}$(?!\n)/.test(encoded) || encoded.length % 4 !== 0) return false;
+    const bytes = atob(encoded);
+    return bytes.length >= 24 && bytes.length <= 64 && btoa(bytes) === encoded;
+}, "A webhook secret is whsec_ and 24 to 64 bytes in base 64, for example from: echo whsec_$(openssl rand -base64 32).");
+
 /** A value of a filter. The service's sentence is about the whole list. */
 export const filterValue: Rule = rule((text) => {
     const start = text.endsWith("*") ? text.slice(0, -1) : text;

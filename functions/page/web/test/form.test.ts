@@ -137,7 +137,7 @@ test("a new webhook needs a secret, and a known one keeps its own", () => {
 });
 
 test("empty fields are left out of what is sent", () => {
-    const sent = createWithRole({ ...VALID, webhooks: [{ url: "https://a.example/", secret: "whsec_x" }] }, "key");
+    const sent = createWithRole({ ...VALID, webhooks: [{ url: "https://a.example/", secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" }] }, "key");
     assert.deepEqual(sent, {
         interval: "EVERY_24_HOURS",
         format: "NDJSON_GZIP",
@@ -150,7 +150,7 @@ test("empty fields are left out of what is sent", () => {
         expectedBucketOwner: null,
         description: null,
         startFrom: "now",
-        notifications: [{ url: "https://a.example/", secret: "whsec_x" }],
+        notifications: [{ url: "https://a.example/", secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3" }],
         idempotencyKey: "key",
         roleArn: ROLE,
     });
