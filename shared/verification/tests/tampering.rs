@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/corpus.rs"]
+mod corpus;
 mod support;
+
+use std::rc::Rc;
 
 use bytes::Bytes;
 use domain::{
@@ -21,9 +25,12 @@ use verification::{
     VerificationOutcome, verify,
 };
 
+#[derive(Clone)]
 struct Case {
     export: Export,
-    signer: Signer,
+    signer: Rc<Signer>,
+    /// The keys that were ever given, by the SHA-256 of their DER.
+    pems: Vec<(Hex32, String)>,
     options: Options,
 }
 
@@ -36,11 +43,11 @@ impl Case {
     fn with_names(is_tagged: bool) -> Self {
         let signer = Signer::generate();
         let export = Export::sample(&signer, is_tagged);
-        let mut keys = PublicKeys::default();
-        keys.add_pem(&signer.public_key_pem()).unwrap();
-        let mut options = Options::new(keys);
+        let mut options = Options::new(PublicKeys::default());
         options.place = Some(export.place().parse().unwrap());
-        Self { export, signer, options }
+        let mut case = Self { export, signer: Rc::new(signer), options, pems: Vec::new() };
+        case.trust(&Rc::clone(&case.signer));
+        case
     }
 
     fn circumstances() -> Circumstances {
@@ -57,7 +64,8 @@ impl Case {
     }
 
     fn trust(&mut self, signer: &Signer) {
-        self.options.keys.add_der(&signer.public_key_der()).unwrap();
+        self.options.keys.add_pem(&signer.public_key_pem()).unwrap();
+        self.pems.push((signer.fingerprint(), signer.public_key_pem()));
     }
 }
 

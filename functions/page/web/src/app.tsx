@@ -51,7 +51,7 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                 {session === null && needsSession(route) ? (
                     <SignIn settings={settings} state={state} page={page} />
                 ) : (
-                    <Guard key={JSON.stringify([session?.identity, route])}>
+                    <Guard key={JSON.stringify([needsSession(route) ? session?.identity : null, route])}>
                         <View route={route} />
                     </Guard>
                 )}
@@ -96,6 +96,7 @@ function needsSession({ view }: Route): boolean {
 function Header({ session, route, signOut }: { session: Session | null; route: Route; signOut: () => void }) {
     const links = [
         { path: paths.list, name: text.exports, isHere: ["list", "create", "detail", "edit"].includes(route.view) },
+        { path: paths.verify, name: text.verify, isHere: route.view === "verify" },
         { path: paths.codes, name: text.codes, isHere: route.view === "codes" },
     ];
     return (
@@ -176,6 +177,8 @@ function View({ route }: { route: Route }) {
             return <Edit key={route.id} id={route.id} />;
         case "codes":
             return <Later load={loadCodes} props={{ code: route.code }} />;
+        case "verify":
+            return <Later load={loadVerify} props={{}} />;
         default:
             return (
                 <>
@@ -186,6 +189,7 @@ function View({ route }: { route: Route }) {
     }
 }
 
+const loadVerify = async () => (await import("./verification/view.tsx")).Verify;
 const loadCodes = async () => (await import("./views/codes.tsx")).Codes;
 
 /** A view whose code is loaded when it opens. */

@@ -1,0 +1,111 @@
+/** The exports in a folder that was dropped or chosen. */
+
+import { lastPart } from "./bytes.ts";
+import { BESIDE, DIGEST_FOLDER, isConfigurationId, LAKE_FOLDER } from "./layout.ts";
+
+/** A file of a folder. The path is relative to the folder's parent, with `/` between its parts. */
+export interface FolderFile {
+    readonly path: string;
+    readonly file: File;
+}
+
+/** The files of one export, with names relative to its folder. */
+export interface FoundExport {
+    /** The path of its folder. */
+    readonly folder: string;
+    /** The configuration that the folder is named after. */
+    readonly configurationId: string | undefined;
+    readonly files: readonly { readonly name: string; readonly file: File }[];
+}
+
+/** The most files of one folder: twice those of the most digests, and the objects. */
+const MAX_FILES = 4_000_000;
+const MAX_DEPTH = 16;
+
+/** Is called with the number of files that were found. Throws to end the listing. */
+export type ShowCount = (count: number) => void;
+
+/**
+ * Returns the exports in a folder: each folder with a folder of digests. Without any, the folder itself is returned, so
+ * that the verification says that there are no digests.
+ */
+export function exportsIn(files: readonly FolderFile[]): FoundExport[] {
+    const folders = new Set<string>();
+    for (const { path } of files) {
+        const at = `/${path}`.indexOf(`/${DIGEST_FOLDER}`);
+        if (at >= 0) {
+            folders.add(path.slice(0, Math.max(0, at - 1)));
+        }
+    }
+    if (folders.size === 0 && files.length > 0) {
+        folders.add(rootOf(files));
+    }
+    return [...folders].sort().map((folder) => exportOf(folder, files));
+}
+
+/** Returns the top folder that has all files in it and is named after a configuration, or the one that was chosen. */
+function rootOf(files: readonly FolderFile[]): string {
+    const parts = files[0]?.path.split("/").slice(0, -1) ?? [];
+    const above = parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+    const isCommon = (folder: string): boolean => files.every(({ path }) => path.startsWith(`${folder}/`));
+    return above.find((folder) => isConfigurationId(lastPart(folder)) && isCommon(folder)) ?? above[0] ?? "";
+}
+
+function exportOf(folder: string, files: readonly FolderFile[]): FoundExport {
+    const inside = folder === "" ? "" : `${folder}/`;
+    const parent = inside.slice(0, inside.length - lastPart(folder).length - 1);
+    // Objects in the layout of Security Lake are in folders beside the export's.
+    const beside = folder === "" ? undefined : parent + LAKE_FOLDER;
+    const named = files.flatMap(({ path, file }) => {
+        if (path.startsWith(inside)) {
+            return [{ name: path.slice(inside.length), file }];
+        }
+        return beside !== undefined && path.startsWith(beside)
+            ? [{ name: BESIDE + path.slice(parent.length), file }]
+            : [];
+    });
+    const id = lastPart(folder);
+    return { folder, configurationId: isConfigurationId(id) ? id : undefined, files: named };
+}
+
+/** Returns the files of an `<input type="file" webkitdirectory>`. */
+export function filesOfInput(list: readonly File[]): FolderFile[] {
+    checkNumber(list.length);
+    return list.map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+}
+
+function checkNumber(number: number): void {
+    if (number > MAX_FILES) {
+        throw new Error(`there are more than ${MAX_FILES} files`);
+    }
+}
+
+/** Returns all files that were dropped, those in folders included. To be called before the event ends. */
+export async function filesOfDrop(items: Iterable<DataTransferItem>, show: ShowCount): Promise<FolderFile[]> {
+    const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+    const files: FolderFile[] = [];
+    await Promise.all(entries.map((entry) => collect(entry, 0, files, show)));
+    return files;
+}
+
+async function collect(entry: FileSystemEntry, depth: number, files: FolderFile[], show: ShowCount): Promise<void> {
+    if (depth > MAX_DEPTH) {
+        throw new Error(`${entry.fullPath} is nested too deep`);
+    }
+    if (entry.isFile) {
+        const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+        files.push({ path: entry.fullPath.replace(/^\//, ""), file });
+        checkNumber(files.length);
+        return;
+    }
+    const reader = (entry as FileSystemDirectoryEntry).createReader();
+    for (;;) {
+        // A call returns some of the entries, and none after the last.
+        const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+        if (some.length === 0) {
+            return;
+        }
+        await Promise.all(some.map((one) => collect(one, depth + 1, files, show)));
+        show(files.length);
+    }
+}
