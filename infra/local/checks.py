@@ -1,9 +1,9 @@
-"""The suites of `make lint`, `make test`, `make stores`, `make test-localstack`, `make s3-servers` and `make readers`.
+"""The suites of `make lint`, `make test` and the other targets that test.
 
 Runs each suite, lists the tests that were skipped with the reason, and ends with a line of totals. The exit status is 1 if
 anything failed.
 
-Usage: python -m infra.local.checks lint|test|stores|localstack|s3-servers|readers
+Usage: python -m infra.local.checks lint|test|page|stores|localstack|s3-servers|readers
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local import dynamodb_local, page, s3_servers
+from infra.local import browser, dynamodb_local, page, s3_servers
 from infra.local.emulators.localstack import PLUGIN_DIRECTORY, PLUGIN_PATH, missing_for_process, missing_requirement
 from infra.local.settings import CLI, ROOT, TOOL_DIRECTORY, TOOLS, tool_environment
 
 END_TO_END_TESTS = ROOT / "tests" / "e2e"
+PAGE_TESTS = ROOT / "tests" / "page"
 # The limit is for tests that hang: on a slow machine the slowest take minutes.
 ONE_TEST_SECONDS = 600
 # The number of end-to-end tests that run at the same time.
@@ -114,6 +115,20 @@ def own_rules() -> Count:
 
 def rust_tests() -> Count:
     return _cargo_test("cargo", "test", "--workspace", "--locked", "--no-fail-fast")
+
+
+def verification_of_the_page() -> Count:
+    return Count(*page.differential())
+
+
+def page_in_a_browser() -> Count:
+    # Each worker has a browser.
+    return _pytest(PAGE_TESTS, "--numprocesses", 2)
+
+
+def page_tests() -> list[Callable[[], Count]]:
+    """Returns the tests of the page that need no stack. The exports that they verify are written by `rust_tests`."""
+    return [verification_of_the_page, *_where_possible({page_in_a_browser: browser.missing_requirement()})]
 
 
 def stores_on_ministack() -> Count:
@@ -251,7 +266,8 @@ LINT: list[Callable[[], Count]] = [
 ]
 SUITES: dict[str, Callable[[], list[Callable[[], Count]]]] = {
     "lint": lambda: LINT,
-    "test": lambda: [*LINT, rust_tests, *stores(), end_to_end_tests, *localstack()],
+    "test": lambda: [*LINT, rust_tests, *page_tests(), *stores(), end_to_end_tests, *localstack()],
+    "page": page_tests,
     "stores": stores,
     "localstack": localstack,
     "s3-servers": lambda: [tests_on_s3_servers],

@@ -1,0 +1,342 @@
+"""Every view of the page in a browser: accessibility, keyboard, refusals, hostile texts, and speed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from infra.local.settings import ROOT
+from tests.page import answers
+from tests.page.answers import Json
+from tests.page.service import Refused
+from tests.page.visit import Visit, visiting
+
+CODES = ROOT / "functions" / "page" / "web" / "src" / "generated" / "codes.ts"
+HOSTILE = "<img src=x onerror=\"window.attacked='yes'\"><script>window.attacked='yes'</script>{{7*7}}\u202egnp"
+
+
+def always(answer: Json) -> Callable[[Json], Json]:
+    return lambda _: answer
+
+
+def connection_codes() -> list[tuple[str, str]]:
+    """Returns the codes of the connection test, each with its remedy."""
+    rows = re.findall(
+        r'^  \["(\w+)","Connection","(?:[^"\\]|\\.)*","((?:[^"\\]|\\.)*)"\]', CODES.read_text(), re.MULTILINE
+    )
+    assert len(rows) > 10
+    return [(code, remedy.replace('\\"', '"')) for code, remedy in rows]
+
+
+def open_list(visit: Visit) -> None:
+    visit.open()
+    visit.page.get_by_role("link", name="Audit log of the production").wait_for()
+
+
+def open_empty_list(visit: Visit) -> None:
+    visit.service.answers["Exports"] = lambda _: {"exports": []}
+    visit.open()
+    visit.page.get_by_role("heading", name="No export yet").wait_for()
+
+
+def open_unreachable_list(visit: Visit) -> None:
+    visit.service.refuse("Exports", Refused("INTERNAL", "The service failed.", 500, requestId="r-1"))
+    visit.open()
+    visit.page.get_by_role("button", name="Try again").wait_for()
+
+
+def open_detail(visit: Visit) -> None:
+    visit.open(f"#/exports/{answers.ID}")
+    visit.page.get_by_role("heading", name="Windows").wait_for()
+    visit.page.get_by_text("1,234").first.wait_for()
+
+
+def open_failing_detail(visit: Visit) -> None:
+    failed = {"connectionStatus": "FAILED", "connectionChecks": answers.checks("WRITE_ALLOWED")}
+    error = {"code": "WRITE_DENIED", "message": "Allow s3:PutObject."}
+    visit.service.configuration = answers.configuration(connectionError=error, **failed)
+    visit.open(f"#/exports/{answers.ID}")
+    visit.page.get_by_role("button", name="Test the connection").wait_for()
+
+
+def open_form(visit: Visit) -> None:
+    visit.open("#/new")
+
+
+def open_form_with_problems(visit: Visit) -> None:
+    visit.open("#/new")
+    visit.page.get_by_role("radio", name="With an access key").check()
+    unfold(visit.page)
+    visit.page.locator("button[type=submit]").click()
+    visit.page.get_by_text("fields have to be changed").wait_for()
+
+
+def open_created(visit: Visit) -> None:
+    fix = (
+        "AWS STS refused the role. Create the role, and allow sts:AssumeRole with the external ID in its trust policy."
+    )
+    refused = answers.checks("ROLE_ASSUMABLE", "ROLE_NOT_ASSUMABLE", fix)
+    failing = answers.configuration(connectionStatus="FAILED", connectionChecks=refused)
+    visit.service.configuration = answers.configuration(connectionStatus="PENDING", connectionChecks=[])
+    visit.service.answers["Test"] = lambda _: {"configuration": failing}
+    visit.open("#/new")
+    fill_role(visit.page)
+    visit.page.locator("button[type=submit]").click()
+    visit.page.get_by_role("button", name="Test the connection").click()
+    visit.page.get_by_text(fix).wait_for()
+
+
+def unfold(page: Page) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+
+
+def fill_role(page: Page) -> None:
+    page.get_by_label("Bucket", exact=True).fill("acme-audit")
+    page.get_by_label("Region", exact=True).fill("eu-central-1")
+    page.get_by_label("ARN of the role").fill("arn:aws:iam::123456789012:role/audit-export")
+
+
+def open_edit(visit: Visit) -> None:
+    visit.open(f"#/exports/{answers.ID}/edit")
+    visit.page.locator("button[type=submit]").wait_for()
+
+
+def open_codes(visit: Visit) -> None:
+    visit.open("#/codes", signed_in=False)
+    visit.page.get_by_text("WRITE_DENIED").first.wait_for()
+
+
+def open_sign_in(visit: Visit) -> None:
+    visit.open("#/", signed_in=False)
+
+
+def open_verification(visit: Visit) -> None:
+    visit.open("#/verify", signed_in=False)
+
+
+VIEWS: list[Callable[[Visit], None]] = [
+    open_list,
+    open_empty_list,
+    open_unreachable_list,
+    open_detail,
+    open_failing_detail,
+    open_form,
+    open_form_with_problems,
+    open_created,
+    open_edit,
+    open_codes,
+    open_sign_in,
+    open_verification,
+]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__.removeprefix("open_"))
+def test_accessibility(visit: Visit, view: Callable[[Visit], None]) -> None:
+    """axe-core finds nothing in light and dark, and nothing is wider than a narrow or wide window."""
+    view(visit)
+    assert visit.accessibility() == []
+
+
+def test_every_failure_of_the_connection_test_is_shown_with_its_fix(visit: Visit) -> None:
+    visit.open(f"#/exports/{answers.ID}")
+    page = visit.page
+    for code, remedy in connection_codes():
+        failing = answers.checks("WRITE_ALLOWED", code, f"What AWS said about {code}. {remedy}")
+        error = {"code": code, "message": remedy}
+        tested = answers.configuration(connectionStatus="FAILED", connectionError=error, connectionChecks=failing)
+        visit.service.answers["Test"] = always({"configuration": tested})
+        page.get_by_role("button", name="Test the connection").click()
+        failed = page.get_by_role("listitem").filter(has_text=f"What AWS said about {code}.")
+        expect(failed).to_contain_text("Files can be written")
+        expect(failed).to_contain_text(remedy)
+        expect(failed.get_by_role("link", name=code)).to_have_attribute("href", f"#/codes/{code}")
+        expect(page.get_by_text("not checked").first).to_be_visible()
+
+
+def test_a_code_is_explained_without_signing_in(visit: Visit) -> None:
+    visit.open("#/codes/WRITE_DENIED", signed_in=False)
+    expect(visit.page.get_by_role("main")).to_contain_text("Writing to the bucket was denied.")
+    assert visit.service.requests == []
+
+
+def test_an_expired_token_is_reported_and_nothing_is_lost(visit: Visit) -> None:
+    visit.open("#/new")
+    fill_role(visit.page)
+    visit.service.refuse("CreateWithRole", Refused("UNAUTHENTICATED", "The token has expired.", 401))
+    visit.page.locator("button[type=submit]").click()
+    expect(visit.page.get_by_role("alert").filter(has_text="Your session has ended")).to_be_visible()
+    expect(visit.page.get_by_label("Bucket", exact=True)).to_have_value("acme-audit")
+
+
+def test_the_token_is_kept_in_memory_only(visit: Visit) -> None:
+    open_list(visit)
+    page = visit.page
+    assert "token" not in page.url
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert stored == '[{},{},""]'
+    assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    page.go_back()
+    assert "token" not in page.url
+    sent = {authorization for _, _, authorization in visit.service.requests}
+    assert len(sent) == 1 and sent.pop().startswith("Bearer ")
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_another_tenants_export_shows_nothing(visit: Visit) -> None:
+    visit.service.refuse("Export", Refused("NOT_FOUND", "There is no export configuration with this ID."))
+    for name in ("Backlog", "Jobs", "Repair", "Replays", "Policies"):
+        visit.service.refuse(name, Refused("NOT_FOUND", "There is no export configuration with this ID."))
+    visit.open("#/")
+    visit.page.evaluate("location.hash = '#/exports/9d1f0a77-2b1c-4c8e-8b0a-3f6c2d5e4a1b'")
+    main = visit.page.get_by_role("main")
+    expect(main.get_by_role("alert")).to_contain_text("There is no export configuration with this ID.")
+    assert "acme" not in main.inner_text()
+
+
+def hostile(value: Any) -> Any:
+    """Replaces every text that a person, an event or a server of the customer can fill."""
+    if isinstance(value, dict):
+        kept = {"id", "status", "health", "format", "interval", "type", "check", "connectionStatus", "reason"}
+        return {name: one if name in kept or is_time(one) else hostile(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [hostile(one) for one in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+def is_time(value: Any) -> bool:
+    return isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value) is not None
+
+
+def test_hostile_texts_stay_texts(visit: Visit) -> None:
+    """Descriptions, names, URLs, and texts of errors and servers."""
+    service, page = visit.service, visit.page
+    failing = answers.checks("WRITE_ALLOWED", "WRITE_DENIED", HOSTILE)
+    error = {"code": "WRITE_DENIED", "message": HOSTILE}
+    whole = answers.configuration(connectionStatus="FAILED", connectionError=error, connectionChecks=failing)
+    service.configuration = hostile(whole) | {"status": hostile(whole["status"])}
+    service.configuration["status"]["health"] = "FAILING"
+    for name, answer in list(service.answers.items()):
+        if name in ("Policies", "Jobs", "Tasks", "Repair", "Replays"):
+            service.answers[name] = always(hostile(answer({})))
+    service.refuse("TestNotifications", Refused("INVALID_INPUT", HOSTILE))
+    for view in ("#/", f"#/exports/{answers.ID}", f"#/exports/{answers.ID}/edit", f"#/codes/{quote(HOSTILE, safe='')}"):
+        visit.open(view)
+        page.wait_for_load_state("networkidle")
+        if not view.endswith("/edit"):
+            expect(page.get_by_role("main")).to_contain_text("onerror")
+        unfold(page)
+        for button in page.get_by_role("button", name=re.compile("^(Test|Load|Send a test)")).all():
+            button.click()
+        page.wait_for_timeout(200)
+        assert page.evaluate("window.attacked ?? null") is None
+        assert page.locator("main img, main script, main iframe").count() == 0
+        links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.protocol)")
+        assert set(links) <= {"http:", "https:"}, links
+
+
+def test_links_of_answers_lead_to_https_only(visit: Visit) -> None:
+    attack = "javascript:window.attacked='yes'"
+    policies = answers.policies()
+    policies["cloudFormation"]["launchUrl"] = attack
+    visit.service.answers["Policies"] = lambda _: {"policies": policies}
+    visit.open(f"#/exports/{answers.ID}")
+    visit.page.wait_for_load_state("networkidle")
+    unfold(visit.page)
+    for link in visit.page.locator("a[href^='javascript:']").all():
+        link.evaluate("one => one.removeAttribute('target')")
+        link.click()
+    assert visit.page.evaluate("window.attacked ?? null") is None
+    # The policy stops it, which is what this test is about.
+    visit.violations.clear()
+    visit.problems.clear()
+
+
+def test_the_form_works_without_a_mouse(visit: Visit) -> None:
+    visit.open("#/new")
+    page = visit.page
+    keys = {"Bucket": "acme-audit", "Region": "eu-central-1", "ARN of the role": "arn:aws:iam::123456789012:role/x"}
+    filled: set[str] = set()
+    for name in focused_names(page, 60):
+        if name in keys and name not in filled:
+            page.keyboard.type(keys[name])
+            filled.add(name)
+        if "submit" in name:
+            break
+    assert filled == set(keys)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Copy Trust policy of the role").wait_for()
+    assert any(name == "CreateWithRole" for name, _, _ in visit.service.requests)
+    page.get_by_role("button", name="Copy Trust policy of the role").wait_for()
+    names = list(focused_names(page, 40))
+    assert any(name.startswith("Copy") for name in names) and any("Test the connection" in name for name in names)
+
+
+def focused_names(page: Page, most: int) -> Iterator[str]:
+    """Presses the tabulator, and yields the name of what has the focus, which has to be visible and marked."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        name, is_visible, is_marked = page.evaluate(
+            """() => {
+              const one = document.activeElement;
+              const label = one.labels?.[0]?.firstChild?.textContent ?? one.getAttribute("aria-label") ?? one.textContent;
+              const box = one.getBoundingClientRect();
+              const style = getComputedStyle(one);
+              return [`${label.trim()}${one.type === "submit" ? " submit" : ""}`, box.width > 0 && box.height > 0,
+                style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2];
+            }"""
+        )
+        if page.evaluate("document.activeElement === document.body"):
+            return
+        assert is_visible and is_marked, name
+        yield name
+
+
+def test_windows_are_reached_with_the_keyboard(visit: Visit) -> None:
+    open_detail(visit)
+    page = visit.page
+    chosen = page.locator(".column[aria-pressed=true]")
+    chosen.focus()
+    newest = chosen.get_attribute("aria-label") or ""
+    assert "Failed" in newest
+    page.keyboard.press("ArrowLeft")
+    expect(chosen).to_be_focused()
+    assert "with a gap" in (chosen.get_attribute("aria-label") or "")
+    page.keyboard.press("Home")
+    expect(chosen).to_be_focused()
+    page.keyboard.press("End")
+    expect(chosen).to_have_attribute("aria-label", newest)
+
+
+def test_the_skip_link_leads_to_the_content(visit: Visit) -> None:
+    open_list(visit)
+    visit.page.evaluate("document.activeElement.blur()")
+    visit.page.locator("a.skip").focus()
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator("main")).to_be_focused()
+
+
+def test_the_page_is_interactive_within_a_second(browser: Browser, address: str) -> None:
+    with visiting(browser, address) as visit:
+        open_list(visit)
+    with visiting(browser, address) as visit:
+        open_list(visit)
+        ready = visit.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+        painted = visit.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        assert max(ready, painted) < 1_000
+        requests = visit.page.evaluate("performance.getEntriesByType('resource').map(one => new URL(one.name).origin)")
+        assert set(requests) <= {visit.page.evaluate("location.origin")}
+
+
+def test_screenshots_are_of_views_that_exist() -> None:
+    from tests.page import screenshots
+
+    named = {path.name for path in screenshots.FOLDER.glob("page-*.png")}
+    assert named == set(screenshots.PICTURES), "run make screenshots"
+    assert isinstance(screenshots.FOLDER, Path)
