@@ -77,6 +77,8 @@ function useRoute(): Route {
             else history.replaceState(null, "", new URL(hash || "#/", location.href).href);
         };
         addEventListener("hashchange", listen);
+        // The address may have changed before the listener was there.
+        listen();
         return () => removeEventListener("hashchange", listen);
     }, [hash]);
     return routeOf(hash);
