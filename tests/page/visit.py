@@ -59,6 +59,9 @@ class Visit:
     def open(self, view: str = "#/", *, signed_in: bool = True) -> None:
         """Opens a view, with a token that a portal hands over in the fragment."""
         if signed_in:
+            if self.page.url.startswith(self.address):
+                # Else only the fragment would change.
+                self.page.goto("about:blank")
             self.page.goto(f"{self.address}#token={self.token}")
             self.page.get_by_role("button", name="Sign out").wait_for()
             self.page.evaluate("hash => location.hash = hash", view)

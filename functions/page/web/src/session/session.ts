@@ -108,6 +108,8 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
             else set(([session]) => [session, text.session.notInLinks]);
         };
         addEventListener("hashchange", listen);
+        // It may have been followed before the listener was there.
+        listen();
         return () => removeEventListener("hashchange", listen);
     }, [settings]);
 
