@@ -4,6 +4,7 @@
 //! by construction; its text was parsed once, at the edge.
 
 pub mod allowance;
+pub mod archive;
 pub mod block;
 pub mod circuit;
 pub mod configuration;

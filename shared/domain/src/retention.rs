@@ -68,6 +68,17 @@ impl RetentionHistory {
         Some(Self(periods))
     }
 
+    /// Returns the longest retention that was in force for blocks that were stamped from `time` on, or is: `current`. A change
+    /// may have been in force for a time of `margin` before and after it was seen.
+    #[must_use]
+    pub fn longest_since(&self, time: Timestamp, margin: Duration, current: Duration) -> Duration {
+        let of_later = |(number, period): (usize, &RetentionPeriod)| {
+            let ends = self.0.get(number + 1).map_or(Timestamp::MAX, |next| next.first_seen.saturating_add(margin));
+            (ends >= time).then(|| period.retention())
+        };
+        self.0.iter().enumerate().filter_map(of_later).fold(current, Duration::max)
+    }
+
     /// Returns the time from which on every written block is within its retention at `now`.
     ///
     /// A retention counts for the blocks that were stamped from `margin` before the previous one was last seen, until `margin`

@@ -1,5 +1,6 @@
 //! The ports: the operations that the engine needs from stores, queues, keys and buckets, and the errors that they return.
 
+mod archive;
 mod blocks;
 mod bucket;
 mod configurations;
@@ -14,6 +15,7 @@ mod shared;
 mod signer;
 
 pub use self::{
+    archive::{ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, PutSegmentOutcome, SegmentStore},
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,

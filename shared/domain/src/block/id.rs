@@ -53,9 +53,13 @@ impl BlockId {
         Timestamp::from_millis(self.0.timestamp_ms()).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns the ID as bytes, for the block's checksum.
-    pub(super) fn to_bytes(self) -> [u8; 16] {
+    /// Returns the ID as bytes, for the block's checksum and the index of a segment.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
         self.0.to_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Ulid::from_bytes(bytes))
     }
 
     /// # Errors
