@@ -14,3 +14,12 @@ pub(crate) const LAST_EXPORT_STOPPED: &str = "LAST_EXPORT_STOPPED";
 
 /// An object existed that no request of the service can have written.
 pub(crate) const UNEXPECTED_OBJECT: &str = "UNEXPECTED_OBJECT";
+
+/// Blocks are neither archived nor rescued in time: they may be deleted soon, or are.
+pub(crate) const ARCHIVE_BEHIND: &str = "ARCHIVE_BEHIND";
+
+/// A segment of the archive, or the reference to one, is gone or was changed.
+pub(crate) const ARCHIVE_DAMAGED: &str = "ARCHIVE_DAMAGED";
+
+/// A block of the table differs from what was written. Exports raise the same alarm.
+pub(crate) const CORRUPT_BLOCK_FOUND: &str = "CORRUPT_BLOCK";

@@ -4,6 +4,7 @@
 //! simulated ports and a simulated clock.
 
 mod alarms;
+pub mod archive;
 pub mod connection_test;
 pub mod dispatch;
 mod gzip_encoders;

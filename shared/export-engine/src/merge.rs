@@ -1,4 +1,4 @@
-//! Reading a tenant's blocks in the order of their IDs, over all shards.
+//! Reading a tenant's blocks in the order of their IDs, over all shards and the archive.
 
 use std::{
     cmp::Reverse,
@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::{
+    archive::{BlockLayout, BlockPart},
     block::{BlockId, SHARDS, Shard, StoredBlock},
     export_run::BlockRange,
     tenant::TenantId,
@@ -25,20 +26,26 @@ const MAX_CONCURRENT_READS: usize = 4;
 /// first, nothing waits for a page as long as pages arrive faster than they are used.
 const MAX_PAGES_AHEAD: usize = MAX_CONCURRENT_READS;
 
-/// The most pages that a run holds in memory: one of each shard, and those read ahead.
+/// The most pages that a run holds in memory: one of each shard, and those read ahead. In the archive, one and one ahead.
 pub const MAX_PAGES: usize = SHARDS as usize + MAX_PAGES_AHEAD;
 
-/// A sorted merge of all shards. It holds at most [`MAX_PAGES`].
+/// A sorted merge of all shards, and of the archive where the blocks are archived. It holds at most [`MAX_PAGES`].
+///
+/// The parts of the range come one after the other: the 16 readers of the shards jump over the archived part, which has one
+/// reader. The layout is read once, before the first block.
 pub(crate) struct BlockMerge<'a, S> {
     source: &'a S,
     tenant: &'a TenantId,
+    parts: Parts,
+    /// The end of the present part.
     end: BlockId,
-    shards: Vec<ShardReader>,
-    /// Reads in flight, each with the index of its shard.
+    /// The readers of the present part.
+    readers: Vec<Reader>,
+    /// Reads in flight, each with the index of its reader.
     reads: FuturesUnordered<PageRead<'a>>,
     /// The last block that was taken.
     taken: Option<BlockId>,
-    /// The first block of every shard that has items.
+    /// The first block of every reader that has items.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
     /// Blocks to skip, whatever is stored under their IDs.
     skipped: BTreeSet<BlockId>,
@@ -48,13 +55,27 @@ pub(crate) struct BlockMerge<'a, S> {
 
 type PageRead<'a> = Pin<Box<dyn Future<Output = (usize, Result<BlockPage, PortError>)> + Send + 'a>>;
 
-struct ShardReader {
-    shard: Shard,
+/// The parts of the range that were not begun.
+enum Parts {
+    /// The layout of this range was not read yet.
+    Unknown(BlockRange),
+    Fixed(VecDeque<BlockPart>),
+}
+
+/// The place that a reader reads.
+#[derive(Clone, Copy)]
+enum Place {
+    Shard(Shard),
+    Archive,
+}
+
+struct Reader {
+    place: Place,
     items: VecDeque<StoredItem>,
     following: Following,
 }
 
-/// The page that follows the items of a shard.
+/// The page that follows the items of a reader.
 enum Following {
     /// It starts here and was not requested yet.
     Unread(BlockId),
@@ -64,8 +85,12 @@ enum Following {
     Nothing,
 }
 
-impl ShardReader {
-    /// Returns whether all shards have to wait for this one's next page: it could hold the first block of all.
+impl Reader {
+    fn new(place: Place, first: BlockId) -> Self {
+        Self { place, items: VecDeque::new(), following: Following::Unread(first) }
+    }
+
+    /// Returns whether all readers have to wait for this one's next page: it could hold the first block of all.
     fn is_awaited(&self) -> bool {
         self.items.is_empty() && !matches!(self.following, Following::Nothing)
     }
@@ -77,21 +102,25 @@ impl ShardReader {
 
 impl<'a, S: BlockSource> BlockMerge<'a, S> {
     pub(crate) fn new(source: &'a S, tenant: &'a TenantId, range: BlockRange) -> Self {
-        let reader = |shard| {
-            let following = if range.is_empty() { Following::Nothing } else { Following::Unread(range.first) };
-            ShardReader { shard, items: VecDeque::new(), following }
-        };
+        let parts = if range.is_empty() { Parts::Fixed(VecDeque::new()) } else { Parts::Unknown(range) };
         Self {
             source,
             tenant,
+            parts,
             end: range.end,
-            shards: Shard::ALL.into_iter().map(reader).collect(),
+            readers: Vec::new(),
             reads: FuturesUnordered::new(),
             taken: None,
             heads: BinaryHeap::new(),
             skipped: BTreeSet::new(),
             expected: VecDeque::new(),
         }
+    }
+
+    /// Returns a merge of the table alone, for the archiver.
+    pub(crate) fn in_table(source: &'a S, tenant: &'a TenantId, range: BlockRange) -> Self {
+        let parts = Parts::Fixed(BlockLayout::in_table(range).parts.into());
+        Self { parts, ..Self::new(source, tenant, range) }
     }
 
     /// Sets the blocks to skip, and those whose absence is an error, in order.
@@ -135,12 +164,12 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Takes the first item of all shards.
+    /// Takes the first item of all readers.
     fn take(&mut self) -> Option<StoredItem> {
         let Reverse((_, index)) = self.heads.pop()?;
-        let shard = self.shards.get_mut(index)?;
-        let item = shard.items.pop_front();
-        if let Some(following) = shard.items.front() {
+        let reader = self.readers.get_mut(index)?;
+        let item = reader.items.pop_front();
+        if let Some(following) = reader.items.front() {
             self.heads.push(Reverse((following.id(), index)));
         }
         item
@@ -164,59 +193,85 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         }
     }
 
-    /// Reads until every shard has items or has reached its end.
+    /// Reads until every reader has items or has reached its end, and begins the next part where all have.
     async fn fill(&mut self) -> Result<(), PortError> {
-        while self.shards.iter().any(ShardReader::is_awaited) {
-            self.turn_pages()?;
-            self.start_reads();
-            if self.shards.iter().any(ShardReader::is_awaited)
-                && let Some(read) = self.reads.next().await
-            {
-                self.keep(read);
+        loop {
+            while self.readers.iter().any(Reader::is_awaited) {
+                self.turn_pages()?;
+                self.start_reads();
+                if self.readers.iter().any(Reader::is_awaited)
+                    && let Some(read) = self.reads.next().await
+                {
+                    self.keep(read);
+                }
+            }
+            if !self.heads.is_empty() || !self.begin_part().await? {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Begins the next part. `false`: there is none.
+    async fn begin_part(&mut self) -> Result<bool, PortError> {
+        let parts = match &mut self.parts {
+            Parts::Fixed(parts) => parts,
+            Parts::Unknown(range) => {
+                let layout = self.source.layout(self.tenant, *range).await?;
+                self.parts = Parts::Fixed(layout.parts.into());
+                return Ok(true);
+            }
+        };
+        let Some(part) = parts.pop_front() else { return Ok(false) };
+        let BlockRange { first, end } = part.range();
+        self.end = end;
+        self.readers = match part {
+            BlockPart::Table(_) => {
+                Shard::ALL.into_iter().map(|shard| Reader::new(Place::Shard(shard), first)).collect()
+            }
+            BlockPart::Archive(_) => vec![Reader::new(Place::Archive, first)],
+        };
+        Ok(true)
     }
 
     /// Replaces each page whose items are all taken with the next one.
     fn turn_pages(&mut self) -> Result<(), PortError> {
-        for (index, shard) in self.shards.iter_mut().enumerate().filter(|(_, shard)| shard.items.is_empty()) {
-            match std::mem::replace(&mut shard.following, Following::Nothing) {
+        for (index, reader) in self.readers.iter_mut().enumerate().filter(|(_, reader)| reader.items.is_empty()) {
+            match std::mem::replace(&mut reader.following, Following::Nothing) {
                 Following::Read(Ok(BlockPage { items, next })) => {
                     if let Some(first) = items.first() {
                         self.heads.push(Reverse((first.id(), index)));
                     }
-                    shard.items = items.into();
-                    shard.following = next.map_or(Following::Nothing, Following::Unread);
+                    reader.items = items.into();
+                    reader.following = next.map_or(Following::Nothing, Following::Unread);
                 }
                 Following::Read(Err(error)) => {
                     // It stays: without this page nothing more may be taken.
-                    shard.following = Following::Read(Err(error.clone()));
+                    reader.following = Following::Read(Err(error.clone()));
                     return Err(error);
                 }
-                following => shard.following = following,
+                following => reader.following = following,
             }
         }
         Ok(())
     }
 
     fn keep(&mut self, (index, page): (usize, Result<BlockPage, PortError>)) {
-        if let Some(shard) = self.shards.get_mut(index) {
-            shard.following = Following::Read(page);
+        if let Some(reader) = self.readers.get_mut(index) {
+            reader.following = Following::Read(page);
         }
     }
 
-    /// Starts reads up to the limit: first those that the merge waits for, then those that it will need soonest. The shard
+    /// Starts reads up to the limit: first those that the merge waits for, then those that it will need soonest. The reader
     /// whose page ends with the smallest ID runs empty first.
     fn start_reads(&mut self) {
-        let is_awaited = self.shards.iter().any(ShardReader::is_awaited);
-        let mut ahead = self.shards.iter().filter(|shard| shard.has_page_ahead()).count();
+        let is_awaited = self.readers.iter().any(Reader::is_awaited);
+        let mut ahead = self.readers.iter().filter(|reader| reader.has_page_ahead()).count();
         while self.reads.len() < MAX_CONCURRENT_READS {
-            let unread = self.shards.iter().enumerate().filter_map(|(index, shard)| match shard.following {
-                Following::Unread(first) => Some((shard.items.back().map(StoredItem::id), index, shard.shard, first)),
+            let unread = self.readers.iter().enumerate().filter_map(|(index, reader)| match reader.following {
+                Following::Unread(first) => Some((reader.items.back().map(StoredItem::id), index, reader.place, first)),
                 _ => None,
             });
-            let Some((runs_empty_with, index, shard, first)) = unread.min_by_key(|(last, ..)| *last) else { return };
+            let Some((runs_empty_with, index, place, first)) = unread.min_by_key(|(last, ..)| *last) else { return };
             if runs_empty_with.is_some() {
                 if is_awaited || ahead >= MAX_PAGES_AHEAD {
                     return;
@@ -224,9 +279,12 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
                 ahead += 1;
             }
             let range = BlockRange { first, end: self.end };
-            let page = self.source.page(self.tenant, shard, range);
-            self.reads.push(Box::pin(async move { (index, page.await) }));
-            if let Some(reader) = self.shards.get_mut(index) {
+            let (source, tenant) = (self.source, self.tenant);
+            self.reads.push(match place {
+                Place::Shard(shard) => Box::pin(async move { (index, source.page(tenant, shard, range).await) }),
+                Place::Archive => Box::pin(async move { (index, source.archived_page(tenant, range).await) }),
+            });
+            if let Some(reader) = self.readers.get_mut(index) {
                 reader.following = Following::InFlight;
             }
         }

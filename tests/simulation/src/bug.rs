@@ -68,4 +68,14 @@ pub enum KnownBug {
     RepairNotFenced,
     /// A repair takes an edited connection for a tested one.
     RepairNotTested,
+    /// The boundary between archive and table moves between the pages of different shards.
+    ArchiveBoundaryMoves,
+    /// A segment counts that was put and not read back.
+    SegmentNotReadBack,
+    /// Blocks get the short expiry without a registry row.
+    ExpiryWithoutRow,
+    /// Nobody extends the expiry of blocks that are not archived in time.
+    RescueMissing,
+    /// The archive of a tenant moves whatever another archiver has done since.
+    ArchiveMovesUnconditionally,
 }

@@ -5,6 +5,7 @@ use domain::{
     digest::Digest,
     object_key::LAKE_FOLDER,
     repair::{FilePlace, Repair, RepairStatus, UnrepairedFile, UnrepairedReason},
+    time::Timestamp,
 };
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 
 /// Checks that every delivered file is in its bucket byte for byte, or that the repair names it with a true reason. Then puts
 /// back what customers have lost, so that the exports can be checked.
-pub(crate) fn check(state: &mut WorldState, keys: &[ConfigurationKey], hopeless: bool) {
+pub(crate) fn check(state: &mut WorldState, keys: &[ConfigurationKey], now: Timestamp, hopeless: bool) {
     let mut violations = Vec::new();
     for key in keys.iter().filter(|key| state.configurations.contains_key(*key)) {
         let Some(repair) = state.repairs.get(key) else { continue };
@@ -30,7 +31,7 @@ pub(crate) fn check(state: &mut WorldState, keys: &[ConfigurationKey], hopeless:
         if let Some(items) = state.runs.get(key)
             && repair.status != RepairStatus::Failed
         {
-            let texts = defects(state, key, items, repair);
+            let texts = defects(state, key, items, repair, now);
             violations.extend(texts.into_iter().map(|text| format!("{key}: {text}")));
         }
     }
@@ -40,7 +41,13 @@ pub(crate) fn check(state: &mut WorldState, keys: &[ConfigurationKey], hopeless:
     }
 }
 
-fn defects(state: &WorldState, key: &ConfigurationKey, items: &RunItems, repair: &Repair) -> Vec<String> {
+fn defects(
+    state: &WorldState,
+    key: &ConfigurationKey,
+    items: &RunItems,
+    repair: &Repair,
+    now: Timestamp,
+) -> Vec<String> {
     let mut defects = Vec::new();
     for sequence in 0..items.state.next_sequence {
         for place in places_of_window(items, sequence) {
@@ -58,14 +65,20 @@ fn defects(state: &WorldState, key: &ConfigurationKey, items: &RunItems, repair:
             }
         }
     }
-    for file in repair.unrepaired.iter().filter(|file| !is_true(state, key, items, file)) {
+    for file in repair.unrepaired.iter().filter(|file| !is_true(state, key, items, file, now)) {
         defects.push(format!("the repair names {file:?} without a cause"));
     }
     defects
 }
 
 /// Returns whether the reason of a file is true.
-fn is_true(state: &WorldState, key: &ConfigurationKey, items: &RunItems, file: &UnrepairedFile) -> bool {
+fn is_true(
+    state: &WorldState,
+    key: &ConfigurationKey,
+    items: &RunItems,
+    file: &UnrepairedFile,
+    now: Timestamp,
+) -> bool {
     let UnrepairedFile { sequence, place, reason } = file;
     let destination = state.configurations.get(key).map(|configuration| &configuration.destination);
     match (reason, place) {
@@ -79,10 +92,10 @@ fn is_true(state: &WorldState, key: &ConfigurationKey, items: &RunItems, file: &
             })
         }
         (UnrepairedReason::PastRetention, Some(place)) => {
-            blocks_of(state, key, items, *sequence, place).iter().any(|(is_stored, _)| !is_stored)
+            blocks_of(state, key, items, (*sequence, place), now).iter().any(|(is_stored, _)| !is_stored)
         }
         (UnrepairedReason::ContentChanged, Some(place)) => {
-            blocks_of(state, key, items, *sequence, place).iter().any(|(_, is_damaged)| *is_damaged)
+            blocks_of(state, key, items, (*sequence, place), now).iter().any(|(_, is_damaged)| *is_damaged)
         }
         _ => false,
     }
@@ -93,8 +106,8 @@ fn blocks_of(
     state: &WorldState,
     key: &ConfigurationKey,
     items: &RunItems,
-    sequence: u64,
-    place: &FilePlace,
+    (sequence, place): (u64, &FilePlace),
+    now: Timestamp,
 ) -> Vec<(bool, bool)> {
     let digest = items.digests.get(&sequence).and_then(|sealed| Digest::from_bytes(&sealed.bytes).ok());
     let object = digest.and_then(|digest| digest.objects.into_iter().find(|object| object.key == place.key));
@@ -104,7 +117,8 @@ fn blocks_of(
         .filter(|id| (object.first_block..=object.last_block).contains(id))
         .map(|id| {
             let of_tenant = state.blocks.iter().filter(|((tenant, _), _)| *tenant == key.tenant_id);
-            let is_stored = of_tenant.clone().any(|(_, blocks)| blocks.contains_key(&id));
+            let is_stored = of_tenant.clone().any(|(_, blocks)| blocks.contains_key(&id))
+                || state.archive.keeps(&key.tenant_id, id, now);
             (is_stored, state.damaged.contains(&(key.tenant_id.clone(), id)))
         })
         .collect()

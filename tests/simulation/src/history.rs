@@ -1,5 +1,6 @@
 //! One history: a storm of faults, then calm.
 
+mod archive;
 mod filters;
 mod people;
 mod queue;
@@ -17,6 +18,7 @@ use tokio::time::sleep;
 
 pub(crate) use self::repairs::places_of_window;
 use self::{
+    archive::{archive, rescue},
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
@@ -57,6 +59,10 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let storm = INTERVAL.duration() * STORM_SLOTS;
 
     ingest(&world, scenario, storm);
+    if scenario.archiver.is_some() {
+        tokio::spawn(archive(Arc::clone(&world), scenario));
+        tokio::spawn(rescue(Arc::clone(&world), scenario));
+    }
     tokio::spawn(schedule(Arc::clone(&world), scenario, keys.clone()));
     tokio::spawn(sweep(Arc::clone(&world)));
     tokio::spawn(disturb(Arc::clone(&world), scenario, keys.clone(), storm));
@@ -83,7 +89,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let counters = *counters.lock().unwrap_or_else(PoisonError::into_inner);
     let mut state = world.lock();
     if scenario.repairs {
-        check_repairs::check(&mut state, &keys, scenario.hopeless);
+        check_repairs::check(&mut state, &keys, world.now(), scenario.hopeless);
     }
     let expected = check::Expectations {
         through,

@@ -6,6 +6,7 @@
 //! order; people edit, disable and enable configurations; buckets refuse writes; events pass their retention. Then all faults
 //! end. After a bounded number of slots, `check` compares the contents of the buckets with the promises.
 
+mod archive;
 pub mod bug;
 mod check;
 mod check_repairs;

@@ -1,5 +1,6 @@
 //! The engine's ports, as one process sees them.
 
+mod archive;
 mod blocks;
 mod bucket;
 mod configurations;

@@ -25,6 +25,7 @@ use export_engine::ports::{PortError, SealedDigest};
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    archive::ArchiveState,
     bug::KnownBug,
     faults::{Chance, Fate, Weather},
     ports::OcsfFiles,
@@ -35,6 +36,8 @@ const FILTER_SEED: u64 = 0x0F11_7E85;
 
 /// The same for OCSF.
 const OCSF_SEED: u64 = 0x0C5F_0C5F;
+/// The same for the archive.
+const ARCHIVE_SEED: u64 = 0xA7C4_17E5;
 
 /// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -58,6 +61,9 @@ pub(crate) struct WorldState {
     /// Decides on OCSF alone, for the same reason.
     pub(crate) ocsf_chance: Chance,
     pub(crate) ocsf_files: OcsfFiles,
+    /// Decides on the archive alone, for the same reason.
+    pub(crate) archive_chance: Chance,
+    pub(crate) archive: ArchiveState,
     pub(crate) weather: Weather,
     /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
@@ -189,6 +195,8 @@ impl World {
             filter_chance: Chance::new(seed.rotate_left(32) ^ FILTER_SEED),
             ocsf_chance: Chance::new(seed.rotate_left(16) ^ OCSF_SEED),
             ocsf_files: OcsfFiles::default(),
+            archive_chance: Chance::new(seed.rotate_left(16) ^ ARCHIVE_SEED),
+            archive: ArchiveState::default(),
             weather,
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),
@@ -332,11 +340,11 @@ impl WorldState {
             .map(|(_, length)| *length)
     }
 
-    /// Returns whether the table has the block as it was stored.
+    /// Returns whether the table has the block as it was stored, or the archive has it instead of the table.
     pub(crate) fn is_sound(&self, tenant: &TenantId, id: BlockId) -> bool {
         let of_tenant = self.blocks.iter().filter(|((owner, _), _)| owner == tenant);
         let mut found = of_tenant.filter_map(|(_, blocks)| blocks.get(&id));
-        found.next().is_some_and(|block| block.check(tenant).is_ok())
+        found.next().map_or_else(|| self.archive.has(tenant, id), |block| block.check(tenant).is_ok())
     }
 
     /// Returns the version that changed the connection of a configuration last. `None`: it is newer than `read`.

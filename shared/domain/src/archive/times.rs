@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    block::INGEST_WRITE_BOUND,
+    block::{EXPIRY_GRACE, INGEST_WRITE_BOUND},
     export_run::{MAX_CLOCK_SKEW, MIN_SETTLE},
 };
 
@@ -33,6 +33,8 @@ pub struct ArchiveTimes {
     pub min_table_period: Duration,
     /// A registry row outlives the segments and the short-lived blocks of its tenant by this time.
     pub row_margin: Duration,
+    /// No block that was written with the full expiry, and no segment, ends earlier than this after its stamp.
+    pub min_lifetime: Duration,
     /// A segment outlives its blocks by this time at least.
     pub segment_margin: Duration,
 }
@@ -53,6 +55,7 @@ impl ArchiveTimes {
         behind: Duration::from_hours(6 * 24),
         min_table_period: Duration::from_hours(7 * 24),
         row_margin: Duration::from_hours(2 * 24),
+        min_lifetime: EXPIRY_GRACE.saturating_add(DAY),
         segment_margin: DAY,
     };
 
@@ -60,7 +63,7 @@ impl ArchiveTimes {
     #[must_use]
     pub const fn are_sound(&self) -> bool {
         let Self { span, new_row_age, idle, cached, fresh, rescued_after, rescued_from_age, .. } = *self;
-        let Self { read_from_table, behind, min_table_period, row_margin, segment_margin, .. } = *self;
+        let Self { read_from_table, behind, min_table_period, row_margin, min_lifetime, segment_margin, .. } = *self;
         let skew = MAX_CLOCK_SKEW.as_secs();
         // A block that a writer stamps right before or after it creates the row lies in the archive's range.
         new_row_age.as_secs() > INGEST_WRITE_BOUND.as_secs() + skew
@@ -77,6 +80,7 @@ impl ArchiveTimes {
             && behind.as_secs() > read_from_table.as_secs() + skew
             && min_table_period.as_secs() > behind.as_secs() + skew
             && row_margin.as_secs() > cached.as_secs() + skew
+            && min_lifetime.as_secs() > min_table_period.as_secs()
             && segment_margin.as_secs() > skew
     }
 }

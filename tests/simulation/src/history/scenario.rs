@@ -7,6 +7,7 @@ use domain::{
     time::Timestamp,
 };
 
+use super::archive::{ArchiverLife, draw_archiver};
 use crate::{
     bug::KnownBug,
     setup::{INTERVAL, LONG_RETENTION},
@@ -53,9 +54,12 @@ pub(super) struct Scenario {
     pub(super) repairs: bool,
     /// True if people request replays.
     pub(super) replays: bool,
+    /// The archiver, in histories with an archive.
+    pub(super) archiver: Option<ArchiverLife>,
 }
 
 pub(super) fn draw_scenario(world: &World) -> Scenario {
+    let archiver = draw_archiver(world);
     let mut state = world.lock();
     let chance = &mut state.chance;
     let short_retention = chance.happens(200);
@@ -97,5 +101,6 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         hopeless,
         repairs: chance.happens(200),
         replays: chance.happens(300),
+        archiver,
     }
 }

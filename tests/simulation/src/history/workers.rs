@@ -38,7 +38,7 @@ pub(super) const INVOCATION: Duration = Duration::from_mins(6);
 const GRACE_MARGIN: Duration = Duration::from_mins(45);
 
 /// The margin around a change of the retention that the engine assumes.
-const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
+pub(super) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 
 /// The wait of a deferred run.
 pub(super) const DEFERRAL: Duration = Duration::from_secs(15);

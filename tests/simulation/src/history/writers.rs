@@ -4,17 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
+    archive::ArchiveRow,
     block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, StoredBlock, encode_block},
     tenant::TenantId,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
+    archive::{read_row, terms},
     filters::draw_actions,
     records::draw_lines,
     scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario},
+    workers::start_process,
 };
 use crate::{
+    archive::TIMES,
+    bug::KnownBug,
     setup::INTERVAL,
     world::{World, WorldState},
 };
@@ -46,7 +51,7 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
         };
         let Ok(tenant) = tenant else { continue };
         tokio::spawn(async move {
-            sleep(at).await;
+            let row = read_row_before(&writer, &tenant, scenario, at).await;
             // The clock of the stamp differs from the reader's by no more than the skew.
             let stamp = writer.now().saturating_add(ahead).saturating_sub(SKEW / 2);
             let (id, shard, raw) = {
@@ -75,20 +80,50 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
             let mut state = writer.lock();
             let deployed_by = state.chance.between(Duration::ZERO, DEPLOY);
             if let Some(retention) = state.retention_at(stamp.saturating_sub(deployed_by)) {
-                let expires_at = stamp.saturating_add(retention + scenario.grace);
+                let terms = terms(retention, scenario);
+                let full = stamp.saturating_add(terms.full());
+                let expires_at = match (&row, terms.table()) {
+                    _ if scenario.archiver.is_none() => full,
+                    (_, Some(table)) if writer.has(KnownBug::ExpiryWithoutRow) => stamp.saturating_add(table),
+                    _ => terms.expiry(row.as_ref(), stamp),
+                };
                 state.expires_at.insert((tenant.clone(), id), expires_at);
+                state.archive.full_expires_at.insert((tenant.clone(), id), full);
             }
             state.store_block(&tenant, shard, block, Bytes::from(raw));
         });
     }
 }
 
-/// Deletes blocks that are long past their retention, as time to live does.
+/// Waits until the block is stamped. Returns the registry row that its writer has cached by then, if there is an archive.
+async fn read_row_before(
+    world: &Arc<World>,
+    tenant: &TenantId,
+    scenario: Scenario,
+    stamped_after: Duration,
+) -> Option<ArchiveRow> {
+    if scenario.archiver.is_none() {
+        sleep(stamped_after).await;
+        return None;
+    }
+    let age = world.lock().archive_chance.between(Duration::ZERO, TIMES.cached);
+    let stamped_at = Instant::now() + stamped_after;
+    sleep(stamped_after.saturating_sub(age)).await;
+    let (ports, ..) = start_process(world, false);
+    let row = read_row(&ports, tenant, &terms(scenario.retention, scenario)).await;
+    sleep_until(stamped_at).await;
+    row
+}
+
+/// Deletes what is past its expiry, as time to live does.
 pub(super) async fn sweep(world: Arc<World>) {
     loop {
-        sleep(Duration::from_mins(17)).await;
+        // With an archive, everything is deleted as soon as it may be.
+        let is_archived = world.lock().archive.is_on;
+        sleep(Duration::from_mins(if is_archived { 1 } else { 17 })).await;
         let now = world.now();
         let mut state = world.lock();
+        state.archive.delete_expired(now);
         let WorldState { blocks, expires_at, .. } = &mut *state;
         for ((tenant, _), blocks) in blocks {
             blocks.retain(|id, _| expires_at.get(&(tenant.clone(), *id)).is_none_or(|end| *end > now));

@@ -1,7 +1,7 @@
 //! One process: its clock, its release and its memory.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -37,6 +37,8 @@ pub(crate) struct Ports {
     /// True if the process works on repairs.
     pub(super) is_of_repair: bool,
     pub(super) memory: Arc<Memory>,
+    /// The segments that this process has put, if it is one of the archiver.
+    pub(super) put_segments: Arc<Mutex<BTreeMap<String, Bytes>>>,
     /// The time through which this process was asked to export, once it held the lease.
     pub(super) tried_through: Arc<Mutex<Option<Timestamp>>>,
     /// The time of the requested run in the configuration that this process read.
@@ -62,6 +64,7 @@ impl Ports {
             release,
             is_of_repair: false,
             memory: Arc::default(),
+            put_segments: Arc::default(),
             tried_through: Arc::default(),
             asked_through: Arc::default(),
             seen_shards: Arc::default(),

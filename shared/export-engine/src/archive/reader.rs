@@ -1,0 +1,212 @@
+//! Reading blocks from the table and the archive.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use domain::{
+    archive::{ArchiveTimes, BlockLayout, IndexedBlock, SegmentIndex, SegmentReference},
+    block::{BlockId, Shard},
+    export_run::BlockRange,
+    tenant::TenantId,
+};
+use futures::stream::{StreamExt, TryStreamExt, iter};
+use host::Clock;
+
+use crate::{
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
+    ports::{ArchiveRecords, BlockPage, BlockSource, PortError, SegmentStore, StoredItem},
+};
+
+/// The bytes of a page, unless one block has more. A merge holds two pages.
+const PAGE_LENGTH: u64 = 4 * 1024 * 1024;
+
+/// The most small segments in one page, and their concurrent reads.
+const MAX_SEGMENTS_OF_PAGE: usize = 32;
+const MAX_CONCURRENT_READS: usize = 8;
+
+/// The indexes that are kept between the pages of large segments: of the page that is used, and the next.
+const MAX_INDEXES: usize = 2;
+
+/// A source of blocks that reads what is archived from segments, and everything else from the table.
+#[derive(Debug)]
+pub struct ArchivedBlocks<T, A, S, K> {
+    /// The table alone.
+    table: T,
+    records: A,
+    store: S,
+    clock: K,
+    times: ArchiveTimes,
+    /// The indexes of the segments that were read last, by the keys of their objects.
+    indexes: Mutex<VecDeque<(String, Arc<SegmentIndex>)>>,
+}
+
+impl<T, A, S, K> ArchivedBlocks<T, A, S, K> {
+    /// Returns a source over the table, which must have no archive, and the ports of the archive.
+    #[must_use]
+    pub fn new(table: T, records: A, store: S, clock: K, times: ArchiveTimes) -> Self {
+        Self { table, records, store, clock, times, indexes: Mutex::default() }
+    }
+}
+
+impl<T, A, S, K> BlockSource for ArchivedBlocks<T, A, S, K>
+where
+    T: BlockSource,
+    A: ArchiveRecords,
+    S: SegmentStore,
+    K: Clock,
+{
+    /// A range that is young enough is in the table: normal runs don't even read the registry row.
+    async fn layout(&self, tenant: &TenantId, range: BlockRange) -> Result<BlockLayout, PortError> {
+        let now = self.clock.now();
+        if !BlockLayout::needs_row(range, now, &self.times) {
+            return Ok(BlockLayout::in_table(range));
+        }
+        let row = self.records.archive_row(tenant).await?;
+        BlockLayout::of(row.as_ref(), range, now, &self.times).map_err(|behind| {
+            tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
+            PortError::internal_from("read blocks behind the archive", behind)
+        })
+    }
+
+    async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
+        self.table.page(tenant, shard, range).await
+    }
+
+    async fn archived_page(&self, tenant: &TenantId, range: BlockRange) -> Result<BlockPage, PortError> {
+        let listed = self.records.segments(tenant, range).await?;
+        let (mut position, mut length) = (range.first, 0);
+        let mut page: Vec<&SegmentReference> = Vec::new();
+        for segment in &listed {
+            self.check_tiled(tenant, position, segment.covers.first, page.last().copied())?;
+            if segment.length > PAGE_LENGTH && page.is_empty() {
+                return self.page_of_large(tenant, segment, range).await;
+            }
+            length += segment.length;
+            if length > PAGE_LENGTH || page.len() == MAX_SEGMENTS_OF_PAGE {
+                break;
+            }
+            page.push(segment);
+            position = segment.covers.end;
+        }
+        if listed.is_empty() {
+            self.check_tiled(tenant, position, range.end, None)?;
+            position = range.end;
+        }
+        let blocks: Vec<_> = page.into_iter().map(|segment| self.whole(tenant, segment, range)).collect();
+        let blocks: Vec<Vec<StoredItem>> = iter(blocks).buffered(MAX_CONCURRENT_READS).try_collect().await?;
+        Ok(BlockPage { items: blocks.concat(), next: (position < range.end).then_some(position) })
+    }
+}
+
+impl<T, A, S, K> ArchivedBlocks<T, A, S, K>
+where
+    S: SegmentStore,
+    K: Clock,
+    T: Sync,
+    A: Sync,
+{
+    /// Checks that a segment begins where the previous one of the page, if there is one, has ended. A reference that is gone is
+    /// an error, unless everything that it covered is so old that it may have expired: time to live deletes in any order, and
+    /// the window of a run may reach back further than its retention.
+    fn check_tiled(
+        &self,
+        tenant: &TenantId,
+        end: BlockId,
+        next: BlockId,
+        previous: Option<&SegmentReference>,
+    ) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let has_expired = next.timestamp().saturating_add(self.times.min_lifetime) <= now;
+        let is_tiled = next == end || (next < end && previous.is_none()) || (next > end && has_expired);
+        if is_tiled { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }
+    }
+
+    /// Reads the blocks of the range from a segment that fits into a page.
+    async fn whole(
+        &self,
+        tenant: &TenantId,
+        segment: &SegmentReference,
+        range: BlockRange,
+    ) -> Result<Vec<StoredItem>, PortError> {
+        let bytes = self.store.read_segment(&segment.object_key, 0, segment.length).await?;
+        let tail = SegmentIndex::tail_length(tenant, segment.blocks);
+        let tail = bytes.len().checked_sub(to_usize(tail)).and_then(|start| bytes.get(start..)).unwrap_or_default();
+        let index = read_index(tenant, segment, tail)?;
+        index.of_range(range).iter().map(|block| item(tenant, block, &bytes, 0)).collect()
+    }
+
+    /// Reads as many blocks of the range from a large segment as fit into a page.
+    async fn page_of_large(
+        &self,
+        tenant: &TenantId,
+        segment: &SegmentReference,
+        range: BlockRange,
+    ) -> Result<BlockPage, PortError> {
+        let index = self.index(tenant, segment).await?;
+        let blocks = index.of_range(range);
+        let start = blocks.first().map_or(0, |first| first.offset);
+        let fits = |block: &&IndexedBlock| block.range().end - start <= PAGE_LENGTH || block.offset == start;
+        let page: Vec<_> = blocks.iter().take_while(fits).collect();
+        let items = match page.last() {
+            None => Vec::new(),
+            Some(last) => {
+                let length = last.range().end - start;
+                let bytes = self.store.read_segment(&segment.object_key, start, length).await?;
+                page.iter().map(|block| item(tenant, block, &bytes, start)).collect::<Result<_, _>>()?
+            }
+        };
+        let next = blocks.get(page.len()).map_or(segment.covers.end, IndexedBlock::id);
+        Ok(BlockPage { items, next: (next < range.end).then_some(next) })
+    }
+
+    /// Returns the index of a segment, which one request reads.
+    async fn index(&self, tenant: &TenantId, segment: &SegmentReference) -> Result<Arc<SegmentIndex>, PortError> {
+        let key = &segment.object_key;
+        let known = self
+            .indexes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find_map(|(of, index)| (of == key).then(|| Arc::clone(index)));
+        if let Some(index) = known {
+            return Ok(index);
+        }
+        let length = SegmentIndex::tail_length(tenant, segment.blocks).min(segment.length);
+        let tail = self.store.read_segment(key, segment.length - length, length).await?;
+        let index = Arc::new(read_index(tenant, segment, &tail)?);
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.push_back((key.clone(), Arc::clone(&index)));
+        if indexes.len() > MAX_INDEXES {
+            indexes.pop_front();
+        }
+        Ok(index)
+    }
+}
+
+fn read_index(tenant: &TenantId, segment: &SegmentReference, tail: &[u8]) -> Result<SegmentIndex, PortError> {
+    SegmentIndex::read(tail, segment.length, tenant, segment.covers)
+        .map_err(|error| damaged(tenant, &format!("{}: {error}", segment.object_key)))
+}
+
+/// Returns a block from bytes of a segment that begin at `start`. Whoever uses it checks it, as blocks of the table.
+fn item(tenant: &TenantId, block: &IndexedBlock, bytes: &Bytes, start: u64) -> Result<StoredItem, PortError> {
+    let range = block.range();
+    let range = to_usize(range.start.saturating_sub(start))..to_usize(range.end.saturating_sub(start));
+    if bytes.get(range.clone()).is_none() {
+        return Err(damaged(tenant, &format!("block {} is not where the index says", block.id())));
+    }
+    Ok(StoredItem::Block(block.with_bytes(bytes.slice(range))))
+}
+
+/// Raises the alarm of a segment or a reference that is gone or was changed.
+pub(super) fn damaged(tenant: &TenantId, detail: &str) -> PortError {
+    tracing::error!(%tenant, alarm = ARCHIVE_DAMAGED, "the archive is damaged: {detail}");
+    PortError::internal("read archive", detail)
+}
+
+pub(super) fn to_usize(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}

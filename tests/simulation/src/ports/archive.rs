@@ -1,0 +1,226 @@
+//! The registry, the segments and the expiry of blocks.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::{
+    archive::{ArchiveRow, RegistryShard, SegmentReference},
+    block::{BlockId, Shard},
+    export_run::BlockRange,
+    tenant::TenantId,
+    time::Timestamp,
+};
+use export_engine::{
+    archive::ArchivedBlocks,
+    ports::{
+        ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, KnownCorruptBlock, PortError, PutSegmentOutcome,
+        SegmentStore,
+    },
+};
+
+use super::process::{PAGE_BLOCKS, Ports};
+use crate::{archive::TIMES, bug::KnownBug, world::WorldState};
+
+impl Ports {
+    /// Returns the source of the blocks in table and archive.
+    pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, Self> {
+        ArchivedBlocks::new(self.clone(), self.clone(), self.clone(), self.clone(), TIMES)
+    }
+
+    /// Makes a call that is repeated as the SDK does: the rescue has so many that it would rarely end without.
+    async fn repeated<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        effect: impl Fn(&mut WorldState) -> Result<T, PortError> + Clone + Send + 'static,
+    ) -> Result<T, PortError> {
+        for _ in 0..2 {
+            if let Ok(done) = self.world.call(operation, effect.clone()).await {
+                return Ok(done);
+            }
+        }
+        self.world.call(operation, effect).await
+    }
+}
+
+impl ArchiveRecords for Ports {
+    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+        let is_in_shard = move |row: &&ArchiveRow| RegistryShard::of(&row.tenant) == shard;
+        if !self.world.lock().archive.rows.values().any(|row| is_in_shard(&row)) {
+            // Not worth the time of a call.
+            return Ok(ArchiveRowPage::default());
+        }
+        let effect = move |state: &mut WorldState| {
+            let rows = state.archive.rows.values().filter(is_in_shard).cloned().map(Ok).collect();
+            Ok(ArchiveRowPage { rows, next: None })
+        };
+        self.repeated("read registry", effect).await
+    }
+
+    async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
+        let tenant = tenant.clone();
+        self.world.call("read registry row", move |state| Ok(state.archive.rows.get(&tenant).cloned())).await
+    }
+
+    async fn create_archive_row(&self, row: &ArchiveRow) -> Result<bool, PortError> {
+        let row = row.clone();
+        let effect = move |state: &mut WorldState| {
+            let is_new = !state.archive.rows.contains_key(&row.tenant);
+            state.archive.rows.entry(row.tenant.clone()).or_insert_with(|| row.clone());
+            Ok(is_new)
+        };
+        self.world.call("create registry row", effect).await
+    }
+
+    async fn advance_archive(
+        &self,
+        current: &ArchiveRow,
+        next: &ArchiveRow,
+        segment: Option<&SegmentReference>,
+    ) -> Result<bool, PortError> {
+        let (current, next, segment) = (current.clone(), next.clone(), segment.cloned());
+        let ignores = self.has(KnownBug::ArchiveMovesUnconditionally);
+        let effect = move |state: &mut WorldState| {
+            let WorldState { archive, violations, .. } = state;
+            let Some(row) = archive.rows.get_mut(&current.tenant) else { return Ok(false) };
+            let is_current =
+                (row.archived_from, row.archived_through) == (current.archived_from, current.archived_through);
+            if !is_current && !ignores {
+                return Ok(false);
+            }
+            if next.archived_through < row.archived_through {
+                violations.push(format!("the archive of {} moved back to {}", row.tenant, next.archived_through));
+            }
+            *row = ArchiveRow { extended_through: row.extended_through, ..next.clone() };
+            if let Some(segment) = &segment {
+                let name = (current.tenant.clone(), segment.id());
+                if archive.references.insert(name, segment.clone()).is_some() && !ignores {
+                    violations.push(format!("a segment of {} was there twice", current.tenant));
+                }
+            }
+            Ok(true)
+        };
+        self.world.call("advance archive", effect).await
+    }
+
+    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
+        let current = current.clone();
+        let effect = move |state: &mut WorldState| {
+            let Some(row) = state.archive.rows.get_mut(&current.tenant) else { return Ok(false) };
+            if row.extended_through == Some(through) {
+                // The same request, which was repeated.
+                return Ok(true);
+            }
+            let is_current =
+                (row.archived_from, row.extended_through) == (current.archived_from, current.extended_through);
+            if is_current {
+                row.extended_through = Some(through);
+            }
+            Ok(is_current)
+        };
+        self.repeated("extend registry row", effect).await
+    }
+
+    async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
+        let row = row.clone();
+        let effect = move |state: &mut WorldState| {
+            if let Some(stored) = state.archive.rows.get_mut(&row.tenant) {
+                *stored = row.clone();
+            }
+            Ok(())
+        };
+        self.world.call("reset registry row", effect).await
+    }
+
+    async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
+        let tenant = tenant.clone();
+        let effect = move |state: &mut WorldState| {
+            let from = state.archive.references.range((tenant.clone(), range.first)..);
+            let of_range = from
+                .take_while(|((owner, _), segment)| *owner == tenant && segment.covers.first < range.end)
+                .map(|(_, segment)| segment.clone());
+            Ok(of_range.take(PAGE_BLOCKS).collect())
+        };
+        self.world.call("read segments", effect).await
+    }
+}
+
+impl SegmentStore for Ports {
+    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+        let name = key.to_owned();
+        self.put_segments.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), bytes.clone());
+        let effect = move |state: &mut WorldState| {
+            if state.archive.objects.contains_key(&name) {
+                return Ok(PutSegmentOutcome::Exists);
+            }
+            // A store that loses what it has accepted: the archiver must not rely on the answer.
+            let is_lost = state.archive_chance.happens(state.weather.upload_lost);
+            if !is_lost {
+                state.archive.objects.insert(name.clone(), bytes.clone());
+            }
+            Ok(PutSegmentOutcome::Stored)
+        };
+        self.world.call("put segment", effect).await
+    }
+
+    async fn read_segment(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, PortError> {
+        let (name, put) = (key.to_owned(), Arc::clone(&self.put_segments));
+        let trusts = self.has(KnownBug::SegmentNotReadBack);
+        let effect = move |state: &mut WorldState| {
+            let own = put.lock().unwrap_or_else(PoisonError::into_inner).get(&name).filter(|_| trusts).cloned();
+            let found = own.or_else(|| state.archive.objects.get(&name).cloned());
+            let bytes = found.ok_or_else(|| PortError::internal("read segment", format!("{name} is missing")))?;
+            let end = usize::try_from(offset + length).unwrap_or(usize::MAX);
+            let range = usize::try_from(offset).unwrap_or(usize::MAX)..end;
+            if bytes.get(range.clone()).is_none() {
+                return Err(PortError::internal("read segment", format!("{name} is too short")));
+            }
+            Ok(bytes.slice(range))
+        };
+        self.world.call("read segment", effect).await
+    }
+}
+
+impl BlockExpiry for Ports {
+    async fn extend_expiry(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        range: BlockRange,
+        lifetime: Duration,
+    ) -> Result<Option<BlockId>, PortError> {
+        let tenant = tenant.clone();
+        let effect = move |state: &mut WorldState| {
+            let WorldState { blocks, expires_at, .. } = state;
+            let Some(blocks) = blocks.get(&(tenant.clone(), shard)).filter(|_| !range.is_empty()) else {
+                return Ok(None);
+            };
+            let mut blocks = blocks.range(range.first..range.end).map(|(id, _)| *id);
+            for id in blocks.by_ref().take(PAGE_BLOCKS) {
+                if let Some(end) = expires_at.get_mut(&(tenant.clone(), id)) {
+                    *end = (*end).max(id.timestamp().saturating_add(lifetime));
+                }
+            }
+            Ok(blocks.next())
+        };
+        self.repeated("extend expiry", effect).await
+    }
+}
+
+impl CorruptBlocks for Ports {
+    async fn known_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        export_engine::ports::RunStore::corrupt_blocks(self, tenant).await
+    }
+
+    async fn record_found_corrupt(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        export_engine::ports::RunStore::record_corrupt_block(self, tenant, block, found_at, expires_at).await
+    }
+}
