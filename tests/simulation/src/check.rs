@@ -135,6 +135,7 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
         crashes,
         repaired: state.repaired,
         unrepaired,
+        archived: state.archive.blocks_read,
     }
 }
 

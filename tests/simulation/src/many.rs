@@ -24,6 +24,8 @@ pub struct HistoriesOutcome {
     pub crashes: u64,
     pub repaired: u64,
     pub unrepaired: u64,
+    /// Blocks that were read from the archive.
+    pub archived: u64,
     /// The lowest seed that broke a promise.
     pub broken: Option<(u64, HistoryOutcome)>,
 }
@@ -31,11 +33,12 @@ pub struct HistoriesOutcome {
 impl fmt::Display for HistoriesOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { histories, blocks, objects, of_classes, digests, left_out, .. } = self;
-        let Self { runs, crashes, repaired, unrepaired, broken, .. } = self;
+        let Self { runs, crashes, repaired, unrepaired, archived, broken, .. } = self;
         write!(
             formatter,
             "{histories} histories: {blocks} blocks, {objects} objects ({of_classes} of OCSF), {digests} digests, \
-             {left_out} events left out, {runs} runs, {crashes} crashes, {repaired} files repaired, {unrepaired} not"
+             {left_out} events left out, {runs} runs, {crashes} crashes, {repaired} files repaired, {unrepaired} not, \
+             {archived} blocks read from the archive"
         )?;
         if let Some((seed, outcome)) = broken {
             write!(formatter, "\nseed {seed} breaks a promise; replay it with: make sim SEED={seed}")?;
@@ -71,6 +74,7 @@ pub fn run_many(first: u64, seeds: u64, bug: Option<KnownBug>) -> HistoriesOutco
             total.crashes += outcome.crashes;
             total.repaired += outcome.repaired;
             total.unrepaired += outcome.unrepaired;
+            total.archived += outcome.archived;
             let is_first = total.broken.as_ref().is_none_or(|(earlier, _)| seed < *earlier);
             if !outcome.violations.is_empty() && is_first {
                 total.broken = Some((seed, outcome));

@@ -18,4 +18,6 @@ pub struct HistoryOutcome {
     pub repaired: u64,
     /// Files that the last repairs could not write.
     pub unrepaired: u64,
+    /// Blocks that were read from the archive.
+    pub archived: u64,
 }
