@@ -17,7 +17,7 @@ use host::Clock;
 
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
-    ports::{ArchiveRecords, BlockPage, BlockSource, PortError, SegmentStore, StoredItem},
+    ports::{ArchiveRecords, BlockPage, BlockSource, ErrorKind, PortError, SegmentStore, StoredItem},
 };
 
 /// The bytes of a page, unless one block has more. A merge holds two pages.
@@ -124,6 +124,24 @@ where
         if is_tiled { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }
     }
 
+    /// Reads bytes of a segment. One that is gone or too short raises the alarm.
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        segment: &SegmentReference,
+        offset: u64,
+        length: u64,
+    ) -> Result<Bytes, PortError> {
+        let key = &segment.object_key;
+        let read = self.store.read_segment(key, offset, length).await;
+        if let Err(error) = &read
+            && error.kind == ErrorKind::Internal
+        {
+            tracing::error!(%tenant, object_key = key, %error, alarm = ARCHIVE_DAMAGED, "a segment can't be read");
+        }
+        read
+    }
+
     /// Reads the blocks of the range from a segment that fits into a page.
     async fn whole(
         &self,
@@ -131,7 +149,7 @@ where
         segment: &SegmentReference,
         range: BlockRange,
     ) -> Result<Vec<StoredItem>, PortError> {
-        let bytes = self.store.read_segment(&segment.object_key, 0, segment.length).await?;
+        let bytes = self.read(tenant, segment, 0, segment.length).await?;
         let tail = SegmentIndex::tail_length(tenant, segment.blocks);
         let tail = bytes.len().checked_sub(to_usize(tail)).and_then(|start| bytes.get(start..)).unwrap_or_default();
         let index = read_index(tenant, segment, tail)?;
@@ -154,7 +172,7 @@ where
             None => Vec::new(),
             Some(last) => {
                 let length = last.range().end - start;
-                let bytes = self.store.read_segment(&segment.object_key, start, length).await?;
+                let bytes = self.read(tenant, segment, start, length).await?;
                 page.iter().map(|block| item(tenant, block, &bytes, start)).collect::<Result<_, _>>()?
             }
         };
@@ -175,7 +193,7 @@ where
             return Ok(index);
         }
         let length = SegmentIndex::tail_length(tenant, segment.blocks).min(segment.length);
-        let tail = self.store.read_segment(key, segment.length - length, length).await?;
+        let tail = self.read(tenant, segment, segment.length - length, length).await?;
         let index = Arc::new(read_index(tenant, segment, &tail)?);
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.push_back((key.clone(), Arc::clone(&index)));
