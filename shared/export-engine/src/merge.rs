@@ -216,7 +216,8 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         let parts = match &mut self.parts {
             Parts::Fixed(parts) => parts,
             Parts::Unknown(range) => {
-                let layout = self.source.layout(self.tenant, *range).await?;
+                // Boxed, so that the future of a run stays small.
+                let layout = Box::pin(self.source.layout(self.tenant, *range)).await?;
                 self.parts = Parts::Fixed(layout.parts.into());
                 return Ok(true);
             }

@@ -57,7 +57,9 @@ fn covers() -> BlockRange {
 
 fn segment() -> Bytes {
     let mut writer = SegmentWriter::new();
-    blocks().iter().for_each(|block| writer.push(block));
+    for block in &blocks() {
+        writer.push(block);
+    }
     assert_eq!((writer.blocks(), writer.event_count()), (3, 3));
     writer.finish(&tenant(), covers())
 }

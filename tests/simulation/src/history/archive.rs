@@ -42,7 +42,7 @@ pub(super) struct ArchiverLife {
 pub(super) fn draw_archiver(world: &World) -> Option<ArchiverLife> {
     let mut state = world.lock();
     let chance = &mut state.archive_chance;
-    let is_on = chance.happens(250);
+    let is_on = chance.happens(200);
     let life = ArchiverLife {
         period: Duration::from_mins(if chance.happens(700) { 5 } else { 25 }),
         dead_from: chance.between(Duration::ZERO, Duration::from_hours(6)),
