@@ -420,7 +420,7 @@ async fn other_bytes_under_the_key_of_a_segment_are_refused() {
     let store = Store::with_blocks(days());
     archive_everything(&store, start().saturating_add(HOUR * 2)).await;
     let again = Store::with_blocks(days());
-    let damaged = |bytes: &Bytes| Bytes::from_iter(bytes.iter().map(|byte| byte ^ 1));
+    let damaged = |bytes: &Bytes| bytes.iter().map(|byte| byte ^ 1).collect::<Bytes>();
     again.lock().objects = store.lock().objects.iter().map(|(key, bytes)| (key.clone(), damaged(bytes))).collect();
     let outcome = archive_everything(&again, start().saturating_add(HOUR * 2)).await;
     assert_eq!((outcome.segments, outcome.failed), (0, 1));
