@@ -154,8 +154,13 @@ impl RunHistory for ExportHistory {
 }
 
 impl EventCounter for backlog::EventCounter {
-    fn count_from<'a>(&'a self, tenant: &'a TenantId, firsts: &'a [BlockId]) -> PortFuture<'a, Vec<Backlog>> {
-        Box::pin(self.count_from(tenant, firsts))
+    fn count_from<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        firsts: &'a [BlockId],
+        now: Timestamp,
+    ) -> PortFuture<'a, Vec<Backlog>> {
+        Box::pin(self.count_from(tenant, firsts, now))
     }
 }
 

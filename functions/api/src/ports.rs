@@ -136,8 +136,13 @@ pub trait RunHistory: Send + Sync {
 
 /// The number of events that are stored.
 pub trait EventCounter: Send + Sync {
-    /// Returns one backlog for each of `firsts`: the tenant's events from that block on.
-    fn count_from<'a>(&'a self, tenant: &'a TenantId, firsts: &'a [BlockId]) -> PortFuture<'a, Vec<Backlog>>;
+    /// Returns one backlog for each of `firsts`: the tenant's events from that block on, as of `now`.
+    fn count_from<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        firsts: &'a [BlockId],
+        now: Timestamp,
+    ) -> PortFuture<'a, Vec<Backlog>>;
 }
 
 /// The last count of each tenant's backlog.

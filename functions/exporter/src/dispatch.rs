@@ -59,7 +59,7 @@ fn slot(request: &DispatchRequest, settings: &RunSettings, now: Timestamp) -> Re
 mod tests {
     use std::time::Duration;
 
-    use domain::{export_run::PlanLimits, interval::ExportSchedule};
+    use domain::{archive::ArchiveTimes, export_run::PlanLimits, interval::ExportSchedule};
     use export_engine::run::EngineSettings;
     use export_runs::QueueUrls;
     use function_runtime::{environment::DeploymentMode, local_servers::LocalServers};
@@ -71,6 +71,8 @@ mod tests {
             events_table: String::new(),
             configurations_table: String::new(),
             runs_table: String::new(),
+            archive_bucket: String::new(),
+            archive_times: ArchiveTimes::PRODUCTION,
             queues: QueueUrls { scheduled: String::new(), manual: String::new() },
             secret_key_arn: String::new(),
             signing_key_arn: String::new(),

@@ -6,12 +6,18 @@ mod erasure;
 mod handler;
 mod housekeeper;
 mod notices;
+mod rescue;
 mod settings;
 mod sweep;
 
 use aws_adapters::{
-    configurations::ConfigurationTable, digest_signer::KmsDigestSigner, events::eraser::EventEraser,
-    notice_bus::NoticeBusClient, runs::RunTable, webhook_queue::WebhookQueueClient,
+    archive::{records::ArchiveTable, segments::SegmentBucket},
+    configurations::ConfigurationTable,
+    digest_signer::KmsDigestSigner,
+    events::eraser::EventEraser,
+    notice_bus::NoticeBusClient,
+    runs::RunTable,
+    webhook_queue::WebhookQueueClient,
 };
 use function_runtime::{aws_configuration::aws_configuration, lazy::lazily};
 use host::Machine;
@@ -27,7 +33,9 @@ async fn main() -> Result<(), Error> {
     let housekeeper = Housekeeper {
         configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
         runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
-        events: EventEraser::new(dynamodb, settings.events_table.clone()),
+        events: EventEraser::new(dynamodb.clone(), settings.events_table.clone()),
+        archive: ArchiveTable::new(dynamodb, settings.events_table.clone()),
+        segments: SegmentBucket::new(&aws, settings.archive_bucket.clone()),
         bus: lazily({
             let (aws, bus_name) = (aws.clone(), settings.notice_bus_name.clone());
             move || NoticeBusClient::new(aws_sdk_eventbridge::Client::new(&aws), bus_name)

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::interval::ExportSchedule;
+use domain::{
+    archive::{ArchiveTimes, BlockTerms},
+    interval::ExportSchedule,
+};
 use function_runtime::{environment::Environment, timing};
 
 /// The time after a configuration's deletion before its items in the runs table expire, so that every run of it has
@@ -14,6 +17,9 @@ pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) configurations_table: String,
     pub(crate) runs_table: String,
+    pub(crate) archive_bucket: String,
+    pub(crate) terms: BlockTerms,
+    pub(crate) archive_times: ArchiveTimes,
     pub(crate) signing_key_arn: String,
     pub(crate) notice_bus_name: String,
     pub(crate) webhook_queue_url: String,
@@ -29,16 +35,22 @@ impl Settings {
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
+        let archive_bucket = environment.text("ARCHIVE_BUCKET");
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let notice_bus_name = environment.text("NOTICE_BUS_NAME");
         let webhook_queue_url = environment.text("WEBHOOK_QUEUE_URL");
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
+        let terms = timing::block_terms(environment, retention);
+        let archive_times = timing::archive_times(environment, mode);
         let history = timing::history(environment);
         Some(Self {
             events_table: events_table?,
             configurations_table: configurations_table?,
             runs_table: runs_table?,
+            archive_bucket: archive_bucket?,
+            terms: terms?,
+            archive_times: archive_times?,
             signing_key_arn: signing_key_arn?,
             notice_bus_name: notice_bus_name?,
             webhook_queue_url: webhook_queue_url?,
@@ -60,6 +72,8 @@ mod tests {
             ("EVENTS_TABLE", "events"),
             ("CONFIGURATIONS_TABLE", "configurations"),
             ("RUNS_TABLE", "runs"),
+            ("ARCHIVE_BUCKET", "archive"),
+            ("TABLE_DAYS", "7"),
             ("SIGNING_KEY_ARN", "arn"),
             ("NOTICE_BUS_NAME", "bus"),
             ("WEBHOOK_QUEUE_URL", "queue"),

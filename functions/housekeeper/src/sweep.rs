@@ -8,13 +8,17 @@ use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::{deletions::DeletionOutcome, housekeeper::Housekeeper};
+use crate::{deletions::DeletionOutcome, housekeeper::Housekeeper, rescue::ArchiveReport};
 
 /// The time to read the enabled configurations: 10,000 of them take a few seconds.
 const SURVEY_BUDGET: Duration = Duration::from_mins(5);
 
-/// The time for the whole sweep, including the items of deleted configurations. The function's timeout is 15 minutes.
-const SWEEP_BUDGET: Duration = Duration::from_mins(10);
+/// The time for that and for the items of deleted configurations.
+const SWEEP_BUDGET: Duration = Duration::from_mins(8);
+
+/// The time for the whole sweep, including giving blocks a long expiry that were not archived in time. The function's timeout is 15
+/// minutes.
+const RESCUE_BUDGET: Duration = Duration::from_mins(12);
 
 /// The request for a sweep, which has no parameters.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -29,6 +33,7 @@ pub(crate) struct SweepReport {
     is_complete: bool,
     notices: u64,
     deletions: DeletionOutcome,
+    archive: ArchiveReport,
 }
 
 /// The error of a sweep that noticed something and could not store it.
@@ -51,14 +56,18 @@ impl Housekeeper {
             deadline: started_at.saturating_add(SURVEY_BUDGET),
         };
         let surveyed = sweep.run().await.inspect_err(|error| tracing::error!(%error, "the sweep failed"));
-        // Deletions are handled even if the survey failed.
+        // At once: what follows may use up the time. And nothing that fails may keep the rest from being done.
+        if let Ok(SweepOutcome { report, is_complete, .. }) = &surveyed {
+            log(*report, *is_complete);
+        }
         let deletions = self.expire_deleted(started_at.saturating_add(SWEEP_BUDGET)).await;
+        let archive = self.rescue(started_at.saturating_add(RESCUE_BUDGET)).await;
+        let archive = archive.inspect_err(|error| tracing::error!(%error, "the archive could not be looked at"));
         let SweepOutcome { report, is_complete, notices, unrecorded } = surveyed?;
-        log(report, is_complete);
         if unrecorded > 0 {
             return Err(Unrecorded(unrecorded).into());
         }
-        Ok(SweepReport { report, is_complete, notices, deletions: deletions? })
+        Ok(SweepReport { report, is_complete, notices, deletions: deletions?, archive: archive? })
     }
 }
 

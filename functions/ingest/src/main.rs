@@ -2,6 +2,7 @@
 
 mod body;
 mod endpoint;
+mod expiry;
 mod handler;
 mod idempotency;
 mod intake;
@@ -18,6 +19,7 @@ use std::sync::Mutex;
 
 use authentication::Authenticator;
 use aws_adapters::{
+    archive::records::ArchiveTable,
     event_queue::EventQueueClient,
     events::{quota::QuotaTable, writer::EventWriter},
 };
@@ -27,6 +29,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::{
     endpoint::Endpoint,
+    expiry::{Expiring, RowCache},
     handler::Ingest,
     intake::Intake,
     quota::Quota,
@@ -46,7 +49,14 @@ async fn main() -> Result<(), Error> {
         let (aws, name) = (aws.clone(), url.clone());
         Source::new(&name, form, lazily(move || EventQueueClient::new(&aws, url)))
     };
-    let writer = EventWriter::new(&aws, settings.events_table, settings.retention);
+    let rows = lazily({
+        let (aws, table) = (aws.clone(), settings.events_table.clone());
+        move || ArchiveTable::for_ingest(&aws, table)
+    });
+    let writer = Expiring {
+        writer: EventWriter::new(&aws, settings.events_table),
+        rows: RowCache::new(rows, Machine, settings.terms, settings.archive_times),
+    };
     let ingest = Ingest {
         endpoint: Endpoint {
             authenticator: Authenticator::new(settings.issuers),

@@ -5,6 +5,7 @@
 use std::future::Future;
 
 use aws_adapters::{
+    archive::records::ArchiveTable,
     event_queue::{EventQueueClient, Redelivery},
     events::{
         quota::{CountOutcome, QuotaTable},
@@ -12,17 +13,18 @@ use aws_adapters::{
     },
 };
 use domain::{
+    archive::ArchiveRow,
     block::{Shard, StoredBlock},
     tenant::TenantId,
     time::Timestamp,
 };
-use export_engine::ports::PortError;
+use export_engine::ports::{ArchiveRecords, PortError};
 use function_runtime::lazy::Lazy;
 use host::{Clock, Random};
 
 /// The table that blocks are written to.
 pub(crate) trait BlockWriter: Send + Sync {
-    /// See [`EventWriter::write`].
+    /// See [`EventWriter::write`]. The expiry is the writer's to decide.
     fn write(
         &self,
         tenant: &TenantId,
@@ -32,15 +34,48 @@ pub(crate) trait BlockWriter: Send + Sync {
     ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
 }
 
-impl BlockWriter for EventWriter {
+/// The table that blocks are written to, with the expiry that they get.
+pub(crate) trait ExpiringBlockWriter: Send + Sync {
+    /// See [`EventWriter::write`].
+    fn write(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        blocks: &[StoredBlock],
+        expires_at: Timestamp,
+        records: &[IdempotencyRecord],
+    ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
+}
+
+impl ExpiringBlockWriter for EventWriter {
     async fn write(
         &self,
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
+        expires_at: Timestamp,
         records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
-        EventWriter::write(self, tenant, shard, blocks, records).await
+        EventWriter::write(self, tenant, shard, blocks, expires_at, records).await
+    }
+}
+
+/// The registry rows of tenants' archives.
+pub(crate) trait ArchiveRows: Send + Sync {
+    /// See [`ArchiveRecords::archive_row`].
+    fn archive_row(&self, tenant: &TenantId) -> impl Future<Output = Result<Option<ArchiveRow>, PortError>> + Send;
+
+    /// See [`ArchiveRecords::create_archive_row`].
+    fn create_archive_row(&self, row: &ArchiveRow) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+impl ArchiveRows for Lazy<ArchiveTable> {
+    async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
+        ArchiveRecords::archive_row(&**self, tenant).await
+    }
+
+    async fn create_archive_row(&self, row: &ArchiveRow) -> Result<bool, PortError> {
+        ArchiveRecords::create_archive_row(&**self, row).await
     }
 }
 

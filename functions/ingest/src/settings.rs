@@ -1,9 +1,13 @@
 //! Settings from environment variables.
 
-use std::{num::NonZeroU8, time::Duration};
+use std::num::NonZeroU8;
 
 use authentication::Issuers;
-use domain::{block::MAX_WRITE_SHARDS, envelope::TenantPath};
+use domain::{
+    archive::{ArchiveTimes, BlockTerms},
+    block::MAX_WRITE_SHARDS,
+    envelope::TenantPath,
+};
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
 
 use crate::source::TopicDelivery;
@@ -20,7 +24,9 @@ pub(crate) struct Settings {
     pub(crate) rule_events_queue_url: String,
     /// The place of the tenant in events of EventBridge.
     pub(crate) rule_tenant_path: TenantPath,
-    pub(crate) retention: Duration,
+    /// The times for which blocks are kept.
+    pub(crate) terms: BlockTerms,
+    pub(crate) archive_times: ArchiveTimes,
     /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
     /// The millions of bytes that a tenant may send over HTTP within a minute; 0 for no quota.
@@ -44,6 +50,8 @@ impl Settings {
         let megabytes_per_tenant_minute =
             environment.integer("INGEST_MEGABYTES_PER_TENANT_MINUTE", 0..=MAX_MEGABYTES_PER_TENANT_MINUTE);
         let retention = timing::retention(environment);
+        let archive_times = timing::archive_times(environment, mode);
+        let terms = timing::block_terms(environment, retention);
         let write_shards = environment.integer("WRITE_SHARDS", 1..=MAX_WRITE_SHARDS);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
         let issuers = mode.and_then(|mode| Issuers::from_environment(environment, mode));
@@ -55,7 +63,8 @@ impl Settings {
             rule_events_queue_url: rule_events_queue_url?,
             rule_tenant_path: rule_tenant_path?,
             megabytes_per_tenant_minute: megabytes_per_tenant_minute?,
-            retention: retention?,
+            terms: terms?,
+            archive_times: archive_times?,
             write_shards: write_shards.and_then(NonZeroU8::new)?,
             minimum_client_version: minimum_client_version?,
             issuers: issuers?,

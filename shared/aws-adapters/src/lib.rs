@@ -1,6 +1,7 @@
 //! The ports of the engine over AWS, and the stores of the functions.
 
 pub mod allowance;
+pub mod archive;
 pub mod configurations;
 pub mod connector;
 pub mod customer_server;

@@ -39,16 +39,19 @@ use export_engine::ports::{
 };
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::attempts::retry_at_most;
+pub(crate) use self::{
+    attempts::{BASE_TIMEOUT, attempt_timeout, retry_at_most, timeout_config},
+    interceptors::KnownPayloadHash,
+};
 use self::{
-    attempts::{BASE_TIMEOUT, COMPLETION_TIMEOUT, MAX_ATTEMPTS, attempt_timeout, timeout_config},
-    interceptors::{KnownPayloadHash, Transmissions},
+    attempts::{COMPLETION_TIMEOUT, MAX_ATTEMPTS},
+    interceptors::Transmissions,
 };
 use crate::error::{Fault, port_error_of_kind};
 
 /// `If-None-Match: *`: only if there is no such object. Source:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
-const ANY_OBJECT: &str = "*";
+pub(crate) const ANY_OBJECT: &str = "*";
 
 /// Writes into one bucket, with credentials of the customer.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{configuration::ConfigurationId, digest::Hex32, tenant::TenantId, time::Timestamp};
 
 /// The version of an [`ErasureStatement`].
-pub const STATEMENT_VERSION: u32 = 1;
+/// Version 2 has the count of segments.
+pub const STATEMENT_VERSION: u32 = 2;
 
 /// The most characters of a reason.
 pub const MAX_REASON_LENGTH: usize = 256;
@@ -112,8 +113,11 @@ pub struct ErasureCounts {
     /// All items of the runs table: cursors, intents, digests, records of windows, shares, corrupt blocks.
     pub run_records: u64,
     pub blocks: u64,
-    /// Other items of the events table: records of idempotency keys, counts of bytes.
+    /// Other items of the events table: records of idempotency keys, counts of bytes, items of segments.
     pub event_records: u64,
+    /// Versions of the archive's segments. Older notes have none.
+    #[serde(default)]
+    pub segments: u64,
 }
 
 impl AddAssign for ErasureCounts {
@@ -123,6 +127,7 @@ impl AddAssign for ErasureCounts {
         self.run_records += other.run_records;
         self.blocks += other.blocks;
         self.event_records += other.event_records;
+        self.segments += other.segments;
     }
 }
 
@@ -283,6 +288,14 @@ mod tests {
         assert_eq!(old.position, ErasurePosition::Configurations);
     }
 
+    #[test]
+    fn notes_from_before_the_archive_have_no_segments() {
+        let mut old = serde_json::to_value(erasure()).unwrap();
+        old["counts"].as_object_mut().unwrap().remove("segments");
+        let old: Erasure = serde_json::from_value(old).unwrap();
+        assert_eq!(old.counts, ErasureCounts::default());
+    }
+
     fn found(number: u8, exported_through: Option<&str>, head: Option<u8>) -> ErasedConfiguration {
         ErasedConfiguration {
             configuration_id: id(number),
@@ -296,13 +309,20 @@ mod tests {
         let mut erasure = erasure();
         erasure.note(found(2, None, None));
         erasure.note(found(1, Some("2026-11-28T12:00:00Z"), Some(7)));
-        erasure.counts +=
-            ErasureCounts { configurations: 1, configuration_records: 2, run_records: 30, blocks: 4, event_records: 5 };
+        erasure.counts += ErasureCounts {
+            configurations: 1,
+            configuration_records: 2,
+            run_records: 30,
+            blocks: 4,
+            event_records: 5,
+            segments: 6,
+        };
         let bytes = erasure.statement(at("2026-11-28T14:01:00Z"), Hex32([9; 32])).unwrap().to_bytes().unwrap();
         let expected = concat!(
-            r#"{"kind":"TENANT_ERASURE","version":1,"tenantId":"acme","reason":"ticket 4711","#,
+            r#"{"kind":"TENANT_ERASURE","version":2,"tenantId":"acme","reason":"ticket 4711","#,
             r#""startedAt":"2026-11-28T14:00:00.000Z","erasedAt":"2026-11-28T14:01:00.000Z","#,
-            r#""counts":{"configurations":1,"configurationRecords":2,"runRecords":30,"blocks":4,"eventRecords":5},"#,
+            r#""counts":{"configurations":1,"configurationRecords":2,"runRecords":30,"blocks":4,"eventRecords":5,"#,
+            r#""segments":6},"#,
             r#""configurations":[{"configurationId":"01010101-0101-0101-0101-010101010101","#,
             r#""exportedThrough":"2026-11-28T12:00:00.000Z","#,
             r#""headDigest":"0707070707070707070707070707070707070707070707070707070707070707"},"#,

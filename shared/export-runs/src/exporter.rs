@@ -1,13 +1,20 @@
 //! The services that an exporting function uses.
 
 use aws_adapters::{
-    configurations::ConfigurationTable, connector::AwsConnector, customer_server::ServerConnections,
-    digest_signer::KmsDigestSigner, events::reader::EventTableReader, export_history::ExportHistory,
-    run_queue::RunQueueClient, runs::RunTable,
+    archive::{records::ArchiveTable, segments::SegmentBucket},
+    configurations::ConfigurationTable,
+    connector::AwsConnector,
+    customer_server::ServerConnections,
+    digest_signer::KmsDigestSigner,
+    events::reader::EventTableReader,
+    export_history::ExportHistory,
+    run_queue::RunQueueClient,
+    runs::RunTable,
 };
 use aws_config::SdkConfig;
 use domain::export_run::RunTrigger;
 use export_engine::{
+    archive::ArchivedBlocks,
     ports::{Encoders, PortError},
     repair::RepairPorts,
     run::EnginePorts,
@@ -18,13 +25,16 @@ use lambda_runtime::Error;
 
 use crate::settings::{QueueUrls, RunSettings};
 
+/// The blocks of the table and of the archive.
+pub(crate) type Blocks = ArchivedBlocks<EventTableReader, ArchiveTable, SegmentBucket, Machine>;
+
 /// A function that exports, with all services that it uses.
 #[expect(missing_debug_implementations, reason = "its clients have none")]
 pub struct Exporter<E> {
     pub configurations: ConfigurationTable,
     pub runs: RunTable,
     pub(crate) history: ExportHistory,
-    pub(crate) blocks: EventTableReader,
+    pub(crate) blocks: Blocks,
     /// The function's own queues.
     pub queues: RunQueues,
     /// The queues of the function that makes the other formats. `None`: this one makes them all.
@@ -66,7 +76,7 @@ impl RunQueues {
 impl<E: Encoders> EnginePorts for Exporter<E> {
     type Configurations = ConfigurationTable;
     type Runs = RunTable;
-    type Blocks = EventTableReader;
+    type Blocks = Blocks;
     type Connector = AwsConnector;
     type Signer = KmsDigestSigner;
     type Encoders = E;
@@ -95,7 +105,13 @@ impl<E: Encoders> Exporter<E> {
             configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
             runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
             history: ExportHistory::new(dynamodb.clone(), settings.runs_table.clone()),
-            blocks: EventTableReader::new(dynamodb, settings.events_table.clone()),
+            blocks: ArchivedBlocks::new(
+                EventTableReader::new(dynamodb.clone(), settings.events_table.clone()),
+                ArchiveTable::new(dynamodb, settings.events_table.clone()),
+                SegmentBucket::new(&aws, settings.archive_bucket.clone()),
+                Machine,
+                settings.archive_times,
+            ),
             queues: RunQueues::new(&aws, settings.queues.clone()),
             converter: converter.map(|urls| RunQueues::new(&aws, urls)),
             signer: lazily({
@@ -130,7 +146,7 @@ impl<E: Encoders> Exporter<E> {
 #[cfg(test)]
 pub(crate) mod tests {
     use aws_config::BehaviorVersion;
-    use domain::customer_server::CustomerServers;
+    use domain::{archive::ArchiveTimes, customer_server::CustomerServers};
     use export_engine::GzipEncoders;
 
     use super::*;
@@ -153,7 +169,13 @@ pub(crate) mod tests {
             configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
             runs: RunTable::new(dynamodb.clone(), "runs".to_owned()),
             history: ExportHistory::new(dynamodb.clone(), "runs".to_owned()),
-            blocks: EventTableReader::new(dynamodb, "events".to_owned()),
+            blocks: ArchivedBlocks::new(
+                EventTableReader::new(dynamodb.clone(), "events".to_owned()),
+                ArchiveTable::new(dynamodb, "events".to_owned()),
+                SegmentBucket::new(&nowhere, "archive".to_owned()),
+                Machine,
+                ArchiveTimes::PRODUCTION,
+            ),
             queues: RunQueues { scheduled: queue(scheduled), manual: queue(manual) },
             converter: Some(RunQueues {
                 scheduled: queue(&format!("c-{scheduled}")),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule, retention::DEPLOY_MARGIN};
+use domain::{
+    archive::ArchiveTimes, block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule,
+    retention::DEPLOY_MARGIN,
+};
 use export_engine::run::EngineSettings;
 use function_runtime::{
     environment::{DeploymentMode, Environment},
@@ -16,6 +19,8 @@ pub struct RunSettings {
     pub events_table: String,
     pub configurations_table: String,
     pub runs_table: String,
+    pub archive_bucket: String,
+    pub archive_times: ArchiveTimes,
     pub queues: QueueUrls,
     pub secret_key_arn: String,
     pub signing_key_arn: String,
@@ -64,6 +69,8 @@ impl RunSettings {
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
+        let archive_bucket = environment.text("ARCHIVE_BUCKET");
+        let archive_times = timing::archive_times(environment, mode);
         let queues = QueueUrls::read_own(environment);
         let max_runs_per_tenant = environment.integer("MAX_RUNS_PER_TENANT", 1..=MAX_SHARES_PER_TENANT);
         let secret_key_arn = environment.text("SECRET_KEY_ARN");
@@ -76,6 +83,8 @@ impl RunSettings {
             events_table: events_table?,
             configurations_table: configurations_table?,
             runs_table: runs_table?,
+            archive_bucket: archive_bucket?,
+            archive_times: archive_times?,
             queues: queues?,
             secret_key_arn: secret_key_arn?,
             signing_key_arn: signing_key_arn?,
@@ -110,6 +119,7 @@ pub(crate) mod tests {
             ("EVENTS_TABLE", "events"),
             ("CONFIGURATIONS_TABLE", "configurations"),
             ("RUNS_TABLE", "runs"),
+            ("ARCHIVE_BUCKET", "archive"),
             ("RUN_QUEUE_URL", "http://127.0.0.1/queue"),
             ("MANUAL_RUN_QUEUE_URL", "http://127.0.0.1/manual"),
             ("MAX_RUNS_PER_TENANT", "2"),

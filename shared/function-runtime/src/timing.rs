@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{export_run::MIN_SETTLE, interval::ExportSchedule};
+use domain::{
+    archive::{ArchiveTimes, BlockTerms, MAX_TABLE_DAYS},
+    export_run::MIN_SETTLE,
+    interval::ExportSchedule,
+};
 
 use crate::environment::{DeploymentMode, Environment};
 
@@ -33,6 +37,33 @@ pub fn retention(environment: &mut Environment) -> Option<Duration> {
     Some(Duration::from_secs(days * SECONDS_PER_DAY))
 }
 
+/// Reads `TABLE_DAYS`, the days for which archived blocks stay in the events table.
+pub fn block_terms(environment: &mut Environment, retention: Option<Duration>) -> Option<BlockTerms> {
+    let days = environment.integer("TABLE_DAYS", 0..=MAX_TABLE_DAYS)?;
+    match BlockTerms::parse(days, retention?) {
+        Ok(terms) => Some(terms),
+        Err(error) => {
+            environment.note("TABLE_DAYS", error.to_string());
+            None
+        }
+    }
+}
+
+/// Reads `DEVELOPMENT_ARCHIVE_SECONDS`, by which segments span so many seconds, and are read from the archive soon. Production has
+/// the real times alone.
+pub fn archive_times(environment: &mut Environment, mode: Option<DeploymentMode>) -> Option<ArchiveTimes> {
+    let seconds = environment.integer_or("DEVELOPMENT_ARCHIVE_SECONDS", 0..=3_600_u64, 0)?;
+    if seconds == 0 {
+        return Some(ArchiveTimes::PRODUCTION);
+    }
+    if mode == Some(DeploymentMode::Production) {
+        environment.note("DEVELOPMENT_ARCHIVE_SECONDS", "is for development only");
+        return None;
+    }
+    let span = Duration::from_secs(seconds);
+    Some(ArchiveTimes { span, idle: span, read_from_table: span * 2, ..ArchiveTimes::PRODUCTION })
+}
+
 /// Reads `HISTORY_DAYS`, the time for which the history of exports is kept.
 pub fn history(environment: &mut Environment) -> Option<Duration> {
     let days = environment.integer("HISTORY_DAYS", 1..=3_650_u64)?;
@@ -61,6 +92,32 @@ mod tests {
             let schedule = read(DeploymentMode::Production, "1200", none).unwrap();
             assert_eq!(schedule.slot_length(ExportInterval::Every24Hours), Duration::from_hours(24));
         }
+    }
+
+    #[test]
+    fn short_spans_of_the_archive_are_for_development_only() {
+        let read = |mode, seconds| {
+            let mut environment = Environment::from_map([("DEVELOPMENT_ARCHIVE_SECONDS", seconds)]);
+            let times = archive_times(&mut environment, Some(mode));
+            environment.finish(times).map_err(|error| error.to_string())
+        };
+        assert!(read(DeploymentMode::Production, "1").unwrap_err().contains("DEVELOPMENT_ARCHIVE_SECONDS"));
+        assert_eq!(read(DeploymentMode::Development, "1").unwrap().span, Duration::from_secs(1));
+        for mode in [DeploymentMode::Development, DeploymentMode::Production] {
+            assert_eq!(read(mode, "0").unwrap(), ArchiveTimes::PRODUCTION);
+        }
+    }
+
+    #[test]
+    fn blocks_stay_in_the_table_for_a_week_at_least() {
+        let read = |days| {
+            let mut environment = Environment::from_map([("TABLE_DAYS", days)]);
+            let terms = block_terms(&mut environment, Some(Duration::from_hours(90 * 24)));
+            environment.finish(terms).map_err(|error| error.to_string())
+        };
+        assert!(read("6").unwrap_err().contains("TABLE_DAYS"));
+        assert_eq!(read("7").unwrap().table(), Some(Duration::from_hours(7 * 24)));
+        assert_eq!(read("0").unwrap().table(), None);
     }
 
     #[test]

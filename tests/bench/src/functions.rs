@@ -160,6 +160,8 @@ fn environment(
         ("NOTIFIER_FUNCTION", "notifier".to_owned()),
         ("SETTLE_SECONDS", "1200".to_owned()),
         ("RETENTION_DAYS", "3650".to_owned()),
+        ("TABLE_DAYS", "7".to_owned()),
+        ("ARCHIVE_BUCKET", "archive".to_owned()),
         ("HISTORY_DAYS", "400".to_owned()),
         ("WRITE_SHARDS", WRITE_SHARDS.to_string()),
         ("SERVICE_ACCOUNT_ID", ACCOUNT.to_owned()),

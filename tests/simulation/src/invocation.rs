@@ -41,7 +41,8 @@ pub(crate) async fn invoke_with(
     max_runs_per_tenant: u32,
     holder: &str,
 ) -> Result<RunOutcome, PortError> {
-    ports.engine(settings(ports, max_runs_per_tenant), holder, holder, TIME_LIMIT).run(request).await
+    let engine = ports.engine(settings(ports, max_runs_per_tenant), holder, holder, TIME_LIMIT);
+    Box::pin(engine.run(request)).await
 }
 
 /// Continues a replay for one slice.

@@ -10,7 +10,7 @@ use aws_adapters::events::{
 };
 use bytes::Bytes;
 use domain::{
-    block::{BlockId, EXPIRY_GRACE, MAX_BLOCK_RAW_LENGTH, Shard, StoredBlock, encode_block, partition_key},
+    block::{BlockId, MAX_BLOCK_RAW_LENGTH, Shard, StoredBlock, encode_block, partition_key},
     export_run::BlockRange,
     time::Timestamp,
 };
@@ -25,6 +25,11 @@ const MAX_ITEM_LENGTH: usize = 409_600;
 /// Everything that can be read.
 fn all() -> BlockRange {
     BlockRange { first: BlockId::lowest_at(Timestamp::EPOCH), end: BlockId::lowest_at(Timestamp::MAX) }
+}
+
+/// When the blocks of these tests expire.
+fn expires_at() -> Timestamp {
+    now().saturating_add(RETENTION)
 }
 
 fn shard(number: u8) -> Shard {
@@ -63,7 +68,7 @@ impl Store {
     }
 
     async fn write(&self, number: u8, blocks: &[StoredBlock]) -> Result<WriteOutcome, WriteError> {
-        self.writer().write(&self.tenant, shard(number), blocks, &[]).await
+        self.writer().write(&self.tenant, shard(number), blocks, expires_at(), &[]).await
     }
 
     async fn pages(&self, number: u8, range: BlockRange) -> Vec<Vec<StoredBlock>> {
@@ -209,7 +214,7 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
     let writer = store.writer();
     let write = |blocks: Vec<StoredBlock>, record: IdempotencyRecord| {
         let (writer, store) = (&writer, &store);
-        async move { writer.write(&store.tenant, shard(0), &blocks, &[record]).await }
+        async move { writer.write(&store.tenant, shard(0), &blocks, expires_at(), &[record]).await }
     };
     let blocks = store.blocks(2);
     assert_eq!(write(blocks.clone(), record("key", 1, 4)).await, Ok(WriteOutcome::Written));
@@ -223,7 +228,7 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
     assert_eq!(store.read(0, all()).await, blocks);
 
     let of_other = other.blocks(1);
-    let answer = other.writer().write(&other.tenant, shard(0), &of_other, &[record("key", 2, 2)]).await;
+    let answer = other.writer().write(&other.tenant, shard(0), &of_other, expires_at(), &[record("key", 2, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written), "another tenant's key");
 
     // DynamoDB may not have deleted the record by then.
@@ -241,10 +246,11 @@ async fn blocks_and_record_are_written_both_or_neither() {
     let there = store.blocks(1);
     assert_eq!(store.write(0, &there).await, Ok(WriteOutcome::Written));
     let colliding = store.blocks_from(there[0].id, 2, b"{\"id\":\"3\"}\n");
-    let answer = store.writer().write(&store.tenant, shard(0), &colliding, &[record("key", 1, 2)]).await;
+    let answer = store.writer().write(&store.tenant, shard(0), &colliding, expires_at(), &[record("key", 1, 2)]).await;
     assert!(matches!(answer, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{answer:?}");
     assert_eq!(store.read(0, all()).await, there);
-    let answer = store.writer().write(&store.tenant, shard(0), &store.blocks(1), &[record("key", 2, 2)]).await;
+    let answer =
+        store.writer().write(&store.tenant, shard(0), &store.blocks(1), expires_at(), &[record("key", 2, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written), "the key was taken by what was not written");
 }
 
@@ -254,10 +260,11 @@ async fn blocks_and_records_expire() {
     let store = Store::new();
     let blocks = store.blocks(1);
     let stamp = blocks[0].id.timestamp();
-    let answer = store.writer().write(&store.tenant, shard(0), &blocks, &[record("key", 1, 2)]).await;
+    let expires_at = stamp.saturating_add(RETENTION);
+    let answer = store.writer().write(&store.tenant, shard(0), &blocks, expires_at, &[record("key", 1, 2)]).await;
     assert_eq!(answer, Ok(WriteOutcome::Written));
     for (partition, name, lifetime) in [
-        (partition_key(&store.tenant, shard(0)), blocks[0].id.to_string(), RETENTION + EXPIRY_GRACE),
+        (partition_key(&store.tenant, shard(0)), blocks[0].id.to_string(), RETENTION),
         (format!("{}#idempotency", store.tenant), "key".to_owned(), IDEMPOTENCY_LIFETIME),
     ] {
         let items = store.items(Table::Events, &partition).await;

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod allowance;
+mod archive;
 mod configurations;
 mod events;
 mod housekeeping;

@@ -9,6 +9,7 @@ use std::{
 
 use aws_adapters::{
     allowance::Allowances,
+    archive::records::ArchiveTable,
     configurations::{ConfigurationEditor, ConfigurationTable},
     events::{
         backlog::{Backlog, EventCounter},
@@ -149,11 +150,15 @@ impl Store {
     }
 
     pub fn writer(&self) -> EventWriter {
-        EventWriter::new(&self.shared, Table::Events.name(), RETENTION)
+        EventWriter::new(&self.shared, Table::Events.name())
     }
 
     pub fn reader(&self) -> EventTableReader {
         EventTableReader::new(self.client.clone(), Table::Events.name())
+    }
+
+    pub fn archive(&self) -> ArchiveTable {
+        ArchiveTable::new(self.client.clone(), Table::Events.name())
     }
 
     pub fn eraser(&self) -> EventEraser {
@@ -162,7 +167,7 @@ impl Store {
 
     pub async fn backlog(&self) -> Backlog {
         let counter = EventCounter::new(self.client.clone(), Table::Events.name());
-        let backlogs = counter.count_from(&self.tenant, &[BlockId::lowest_at(Timestamp::EPOCH)]).await.unwrap();
+        let backlogs = counter.count_from(&self.tenant, &[BlockId::lowest_at(Timestamp::EPOCH)], now()).await.unwrap();
         backlogs[0]
     }
 

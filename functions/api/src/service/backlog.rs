@@ -103,7 +103,7 @@ impl Service {
             None => ExportState::initial(configuration).first_unexported(retention_floor),
         };
         let firsts: Vec<BlockId> = configurations.iter().map(first_unexported).collect();
-        let backlogs = self.ports.events.count_from(tenant, &firsts).await?;
+        let backlogs = self.ports.events.count_from(tenant, &firsts, counted_at).await?;
         let ids = configurations.iter().map(|configuration| configuration.key.configuration_id);
         let counted = CountedBacklog { counted_at, by_configuration: ids.zip(backlogs).collect() };
         if let Err(error) = self.ports.backlogs.store(tenant, &counted).await {

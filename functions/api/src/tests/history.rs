@@ -169,7 +169,12 @@ impl RunHistory for History {
 }
 
 impl EventCounter for History {
-    fn count_from<'a>(&'a self, tenant: &'a TenantId, firsts: &'a [BlockId]) -> PortFuture<'a, Vec<Backlog>> {
+    fn count_from<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        firsts: &'a [BlockId],
+        _: Timestamp,
+    ) -> PortFuture<'a, Vec<Backlog>> {
         let mut tables = self.lock();
         tables.passes += 1;
         let backlog_from = |first: &BlockId| {

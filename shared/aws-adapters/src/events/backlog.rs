@@ -1,7 +1,10 @@
 //! Counting a tenant's events without reading them.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::Client;
 use domain::{
+    archive::{ArchiveTimes, segment_partition},
     block::{BlockId, SHARDS, Shard, partition_key},
     tenant::TenantId,
     time::Timestamp,
@@ -42,7 +45,10 @@ pub struct Backlog {
     pub is_complete: bool,
 }
 
-/// A block of which its events are counted and not read.
+/// The time that the blocks of a segment span at most.
+const LONGEST_SEGMENT: Duration = Duration::from_hours(1);
+
+/// A block or a segment, of which its events are counted and not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CountedBlock {
     id: BlockId,
@@ -66,6 +72,31 @@ impl Page {
     }
 }
 
+/// The segments of a tenant in the archive, from some block on. The ID of each is the last one that it covers.
+#[derive(Clone, Debug, Default)]
+struct ArchivedPart {
+    segments: Vec<CountedBlock>,
+    /// The end of the segments: blocks from here on are counted in the table alone.
+    end: Option<BlockId>,
+}
+
+impl ArchivedPart {
+    /// Adds the archived events from `first` on to those that were counted in the table.
+    ///
+    /// A segment has blocks of one hour. Of the one in whose midst `first` is, nothing is counted, and of none it is known when its
+    /// oldest event was received: then there may be more than `events`.
+    fn with(&self, first: BlockId, in_table: Backlog) -> Backlog {
+        let mut backlog = in_table;
+        for segment in self.segments.iter().filter(|segment| segment.id >= first) {
+            if first <= BlockId::lowest_at(segment.id.timestamp().floor_to(LONGEST_SEGMENT)) {
+                backlog.events = backlog.events.saturating_add(segment.events.into());
+            }
+            backlog = Backlog { oldest: None, is_complete: false, ..backlog };
+        }
+        backlog
+    }
+}
+
 /// Counts in the table `AuditEvents`, strongly consistently.
 #[derive(Clone, Debug)]
 pub struct EventCounter {
@@ -81,17 +112,48 @@ impl EventCounter {
     /// Returns one backlog for each of `firsts`: the tenant's events from that block on.
     ///
     /// They share one pass from the earliest of `firsts` on, one page of each shard. A backlog that begins beyond where a
-    /// page ended is counted in a second pass, unless that takes more pages than are left.
+    /// page ended is counted in a second pass, unless that takes more pages than are left. Of events that are no longer sure to be in
+    /// the table at `now`, those in segments are counted.
     ///
     /// # Errors
     /// Transient or internal.
-    pub async fn count_from(&self, tenant: &TenantId, firsts: &[BlockId]) -> Result<Vec<Backlog>, PortError> {
+    pub async fn count_from(
+        &self,
+        tenant: &TenantId,
+        firsts: &[BlockId],
+        now: Timestamp,
+    ) -> Result<Vec<Backlog>, PortError> {
         let Some(earliest) = firsts.iter().copied().min() else { return Ok(Vec::new()) };
+        // What is younger is in the table, archived or not, and is counted there.
+        let table_start = BlockId::lowest_at(now.saturating_sub(ArchiveTimes::PRODUCTION.read_from_table));
+        let archive = if earliest < table_start {
+            self.archive(tenant, earliest, table_start).await?
+        } else {
+            ArchivedPart::default()
+        };
+        let in_table: Vec<_> = firsts.iter().map(|first| archive.end.map_or(*first, |end| end.max(*first))).collect();
+        let earliest = in_table.iter().copied().min().unwrap_or(earliest);
         let mut pages = self.pages(tenant, Shard::ALL.into_iter(), earliest).await?;
-        if let Some((next, hidden)) = second_pass(&pages, firsts) {
+        if let Some((next, hidden)) = second_pass(&pages, &in_table) {
             pages.extend(self.pages(tenant, hidden.into_iter(), next).await?);
         }
-        Ok(firsts.iter().map(|first| backlog_from(&pages, *first)).collect())
+        let backlogs = firsts.iter().zip(in_table);
+        Ok(backlogs.map(|(first, in_table)| archive.with(*first, backlog_from(&pages, in_table))).collect())
+    }
+
+    /// Reads the segments from the one that has `first` on, of those that end before `end`, as far as a page goes.
+    async fn archive(&self, tenant: &TenantId, first: BlockId, end: BlockId) -> Result<ArchivedPart, PortError> {
+        let operation = "dynamodb:Query (count archived events)";
+        let partition = segment_partition(tenant);
+        let key = Expression::new("#partition = :partition AND blockId BETWEEN :first AND :last")
+            .with("partition", text(&partition))
+            .with("first", text(first))
+            .with("last", text(end.previous()));
+        let page = self.table.page(operation, &Query::new(key).project(PROJECTION), None).await?;
+        let segments = page.items.iter().map(read_block).collect::<Result<Vec<_>, _>>().map_err(|error| {
+            PortError::internal(operation, format!("an item of {partition}: {error}")).caused_by(error)
+        })?;
+        Ok(ArchivedPart { end: segments.last().map(|segment| segment.id.next()), segments })
     }
 
     async fn pages(

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use domain::{
+    archive::segment_partition,
     block::{Shard, partition_key},
     tenant::TenantId,
 };
@@ -22,12 +23,14 @@ pub enum EventPartition {
     Quota,
     /// Records of idempotency keys.
     Idempotency,
+    /// References to the segments of the archive.
+    Segments,
 }
 
 impl EventPartition {
     /// Returns all partitions of a tenant.
     pub fn all() -> impl Iterator<Item = Self> {
-        Shard::ALL.into_iter().map(Self::Blocks).chain([Self::Quota, Self::Idempotency])
+        Shard::ALL.into_iter().map(Self::Blocks).chain([Self::Quota, Self::Idempotency, Self::Segments])
     }
 
     fn name(self, tenant: &TenantId) -> String {
@@ -35,6 +38,7 @@ impl EventPartition {
             Self::Blocks(shard) => partition_key(tenant, shard),
             Self::Quota => format!("{tenant}{QUOTA_PARTITION_SUFFIX}"),
             Self::Idempotency => format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"),
+            Self::Segments => segment_partition(tenant),
         }
     }
 }

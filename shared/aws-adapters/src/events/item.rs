@@ -1,10 +1,9 @@
 //! Blocks and idempotency records as items of the events table.
 
-use std::time::Duration;
-
 use domain::{
-    block::{BlockId, EXPIRY_GRACE, Shard, StoredBlock, partition_key},
+    block::{BlockId, Shard, StoredBlock, partition_key},
     tenant::TenantId,
+    time::Timestamp,
 };
 use export_engine::ports::StoredItem;
 
@@ -35,10 +34,9 @@ pub(super) const IDEMPOTENCY_PARTITION_SUFFIX: &str = "#idempotency";
 /// template.yaml permits `dynamodb:UpdateItem` on these partitions alone.
 pub(super) const QUOTA_PARTITION_SUFFIX: &str = "#quota";
 
-/// Returns the item of a block. It expires `retention` and [`EXPIRY_GRACE`] after the block's stamp.
+/// Returns the item of a block.
 #[must_use]
-pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, retention: Duration) -> Item {
-    let expires_at = block.id.timestamp().saturating_add(retention).saturating_add(EXPIRY_GRACE);
+pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, expires_at: Timestamp) -> Item {
     item([
         (PARTITION, text(partition_key(tenant, shard))),
         (BLOCK_ID, text(block.id)),
@@ -84,14 +82,14 @@ pub fn to_stored_item(item: Item) -> Result<StoredItem, MalformedItem> {
     })
 }
 
-pub(super) fn read_id(item: &Item) -> Result<BlockId, MalformedItem> {
+pub(crate) fn read_id(item: &Item) -> Result<BlockId, MalformedItem> {
     Attributes(item).required(BLOCK_ID, |text| BlockId::parse(text).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
-    use domain::{block::encode_block, time::Timestamp};
+    use domain::block::encode_block;
 
     use super::*;
 
@@ -105,10 +103,10 @@ mod tests {
     fn a_block_comes_back_from_its_item() {
         let tenant = TenantId::parse("acme").unwrap();
         let block = block(&tenant);
-        let item = of_block(&tenant, Shard::new(3).unwrap(), &block, Duration::from_hours(24));
+        let expires_at = Timestamp::parse("2026-12-07T01:02:03.004Z").unwrap();
+        let item = of_block(&tenant, Shard::new(3).unwrap(), &block, expires_at);
         assert_eq!(item[PARTITION], AttributeValue::S("acme#03".to_owned()));
-        let fifteen_days_later = Timestamp::parse("2026-12-07T01:02:03Z").unwrap().as_seconds();
-        assert_eq!(item[EXPIRES_AT], number(fifteen_days_later));
+        assert_eq!(item[EXPIRES_AT], number(expires_at.as_seconds()));
         let read = to_block(item).unwrap();
         assert_eq!(read, block);
         assert_eq!(read.check(&tenant), Ok(()));
@@ -117,7 +115,7 @@ mod tests {
     #[test]
     fn a_malformed_attribute_is_named() {
         let tenant = TenantId::parse("acme").unwrap();
-        let good = of_block(&tenant, Shard::new(3).unwrap(), &block(&tenant), Duration::ZERO);
+        let good = of_block(&tenant, Shard::new(3).unwrap(), &block(&tenant), Timestamp::EPOCH);
         for attribute in
             [BLOCK_ID, BLOCK, EVENT_COUNT, RAW_LENGTH, CRC32, CRC32C, OLDEST_EVENT_TIMESTAMP, NEWEST_EVENT_TIMESTAMP]
         {

@@ -32,7 +32,7 @@ use aws_smithy_types::{
     timeout::TimeoutConfig,
 };
 use domain::{
-    block::{INGEST_WRITE_BOUND, Shard, StoredBlock},
+    block::{EXPIRY_GRACE, INGEST_WRITE_BOUND, Shard, StoredBlock},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -122,7 +122,7 @@ pub enum WriteError {
     Failed(#[from] PortError),
 }
 
-/// The table of blocks, and how long they are kept.
+/// The table of blocks, for those who write blocks that stay in it for the whole retention.
 #[derive(Clone, Debug)]
 pub struct EventTable {
     pub name: String,
@@ -138,26 +138,38 @@ impl EventTable {
         shard: Shard,
         block: &StoredBlock,
     ) -> Result<TransactWriteItem, BuildError> {
-        let item = item::of_block(tenant, shard, block, self.retention);
-        Write::put(item).when(Expression::new(IS_ABSENT)).returning_found().part(&self.name)
+        let expires_at = block.id.timestamp().saturating_add(self.retention).saturating_add(EXPIRY_GRACE);
+        block_part(&self.name, tenant, shard, block, expires_at)
     }
+}
 
-    fn record_part(
-        &self,
-        tenant: &TenantId,
-        record: &IdempotencyRecord,
-        stamp: Timestamp,
-    ) -> Result<TransactWriteItem, BuildError> {
-        let is_free = Expression::new(IS_ABSENT_OR_EXPIRED).with("now", seconds(stamp));
-        Write::put(item_of_record(tenant, record, stamp)).when(is_free).returning_found().part(&self.name)
-    }
+/// Returns the write of a block where there is none, as a part of a transaction.
+fn block_part(
+    table: &str,
+    tenant: &TenantId,
+    shard: Shard,
+    block: &StoredBlock,
+    expires_at: Timestamp,
+) -> Result<TransactWriteItem, BuildError> {
+    let item = item::of_block(tenant, shard, block, expires_at);
+    Write::put(item).when(Expression::new(IS_ABSENT)).returning_found().part(table)
+}
+
+fn record_part(
+    table: &str,
+    tenant: &TenantId,
+    record: &IdempotencyRecord,
+    stamp: Timestamp,
+) -> Result<TransactWriteItem, BuildError> {
+    let is_free = Expression::new(IS_ABSENT_OR_EXPIRED).with("now", seconds(stamp));
+    Write::put(item_of_record(tenant, record, stamp)).when(is_free).returning_found().part(table)
 }
 
 /// Puts blocks and records, and never reads.
 #[derive(Clone)]
 pub struct EventWriter {
     client: Client,
-    table: EventTable,
+    table: String,
 }
 
 impl fmt::Debug for EventWriter {
@@ -170,7 +182,7 @@ impl EventWriter {
     /// Creates a writer with its own client: without clock-skew correction, so that every request is signed with the time of
     /// this machine, and with the time-outs above.
     #[must_use]
-    pub fn new(shared: &SdkConfig, table: String, retention: Duration) -> Self {
+    pub fn new(shared: &SdkConfig, table: String) -> Self {
         let timeouts = TimeoutConfig::builder()
             .operation_timeout(WRITE_OPERATION_TIMEOUT)
             .operation_attempt_timeout(WRITE_ATTEMPT_TIMEOUT)
@@ -182,10 +194,10 @@ impl EventWriter {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_WRITE_ATTEMPTS))
             .build();
-        Self { client: Client::from_conf(configuration), table: EventTable { name: table, retention } }
+        Self { client: Client::from_conf(configuration), table }
     }
 
-    /// Writes blocks that have one stamp, and the idempotency records of the requests or messages in them.
+    /// Writes blocks that have one stamp and one expiry, and the idempotency records of the requests or messages in them.
     ///
     /// # Errors
     /// [`WriteError`]; then none of the blocks was written, or, after a transient one, all may have been.
@@ -194,22 +206,29 @@ impl EventWriter {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
+        expires_at: Timestamp,
         records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
         match (blocks, records) {
             ([], _) => Err(PortError::internal(WRITE, "a write without blocks").into()),
-            ([block], []) => self.put(tenant, shard, block).await,
-            (blocks, records) => self.put_all(tenant, shard, blocks, records).await,
+            ([block], []) => self.put(tenant, shard, block, expires_at).await,
+            (blocks, records) => self.put_all(tenant, shard, blocks, expires_at, records).await,
         }
     }
 
-    async fn put(&self, tenant: &TenantId, shard: Shard, block: &StoredBlock) -> Result<WriteOutcome, WriteError> {
+    async fn put(
+        &self,
+        tenant: &TenantId,
+        shard: Shard,
+        block: &StoredBlock,
+        expires_at: Timestamp,
+    ) -> Result<WriteOutcome, WriteError> {
         let guard = StampGuard::new(block.id.timestamp());
         let answer = self
             .client
             .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item::of_block(tenant, shard, block, self.table.retention)))
+            .table_name(&self.table)
+            .set_item(Some(item::of_block(tenant, shard, block, expires_at)))
             .condition_expression(IS_ABSENT)
             .expression_attribute_names("#partition", PARTITION)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -229,6 +248,7 @@ impl EventWriter {
         tenant: &TenantId,
         shard: Shard,
         blocks: &[StoredBlock],
+        expires_at: Timestamp,
         records: &[IdempotencyRecord],
     ) -> Result<WriteOutcome, WriteError> {
         let items = blocks.len() + records.len();
@@ -241,8 +261,8 @@ impl EventWriter {
 
         let blocks_and_records = blocks
             .iter()
-            .map(|block| self.table.part(tenant, shard, block))
-            .chain(records.iter().map(|record| self.table.record_part(tenant, record, stamp)));
+            .map(|block| block_part(&self.table, tenant, shard, block, expires_at))
+            .chain(records.iter().map(|record| record_part(&self.table, tenant, record, stamp)));
         let writes = parts(WRITE, blocks_and_records)?;
 
         let guard = StampGuard::new(stamp);

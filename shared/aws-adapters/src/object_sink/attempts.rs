@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::config::{retry::RetryConfig, timeout::TimeoutConfig};
 
 /// The time of one attempt of a request to S3 that has no body; [`attempt_timeout`] adds the time of a body.
-pub(super) const BASE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The lowest rate at which a body is sent, in bytes a second.
 const MIN_UPLOAD_RATE: u64 = 512 * 1024;
@@ -20,14 +20,14 @@ pub(super) const COMPLETION_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) const MAX_ATTEMPTS: u32 = 2;
 
 /// Returns the time of one attempt of a request with a body of this length, from its first byte to the answer.
-pub(super) fn attempt_timeout(base: Duration, length: usize) -> Duration {
+pub(crate) fn attempt_timeout(base: Duration, length: usize) -> Duration {
     let length = u64::try_from(length).unwrap_or(u64::MAX);
     base.saturating_add(Duration::from_millis(length.saturating_mul(1000).div_ceil(MIN_UPLOAD_RATE)))
 }
 
 /// Bounds attempts alone. The time to connect stays the SDK's: a different one would separate the connections of these
 /// requests from all others.
-pub(super) fn timeout_config(attempt: Duration) -> TimeoutConfig {
+pub(crate) fn timeout_config(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(attempt).build()
 }
 

@@ -22,7 +22,7 @@ use domain::digest::Hex32;
 /// Signs a request with the known SHA-256 of its body. The SDK would compute it again, which takes a tenth of an export's
 /// processor time.
 #[derive(Debug)]
-pub(super) struct KnownPayloadHash(pub(super) [u8; 32]);
+pub(crate) struct KnownPayloadHash(pub(crate) [u8; 32]);
 
 impl Intercept for KnownPayloadHash {
     fn name(&self) -> &'static str {

@@ -6,7 +6,9 @@ use domain::{
     block::BlockId, circuit::Circuit, configuration::region::Region, export_run::RunTrigger,
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
-use export_engine::ports::{KnownCorruptBlock, PortError, RegionCircuits, ShareRequest, TenantShare, TenantShares};
+use export_engine::ports::{
+    CorruptBlocks, KnownCorruptBlock, PortError, RegionCircuits, ShareRequest, TenantShare, TenantShares,
+};
 
 use super::{
     item::{self, CORRUPT_SUFFIX, SHARES_SUFFIX, attribute, key},
@@ -44,6 +46,22 @@ fn share_key(share: &TenantShare) -> Item {
         RunTrigger::Manual => "manual",
     };
     key(format_args!("{}{SHARES_SUFFIX}", share.tenant), &format!("{trigger}#{:04}", share.number))
+}
+
+impl CorruptBlocks for RunTable {
+    async fn known_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        self.query_corrupt_blocks(tenant).await
+    }
+
+    async fn record_found_corrupt(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        self.put_corrupt_block(tenant, block, found_at, expires_at).await
+    }
 }
 
 /// The outcome of an approval to leave a corrupt block out.

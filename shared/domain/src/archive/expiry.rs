@@ -64,8 +64,9 @@ impl BlockTerms {
     /// Returns the expiry of a block, by the registry row of its tenant: read at most [`ArchiveTimes::cached`] ago, or `None` if
     /// there is none or it can't be read.
     ///
-    /// The short expiry needs an archive that is fresh and whose row outlives the block: as long as the row is there, the
-    /// rescue extends what the archive does not reach in time.
+    /// The short expiry needs an archive that is fresh, that has stored a segment and read it back, and whose row outlives the
+    /// block: as long as the row is there, the rescue extends what the archive does not reach in time. A tenant whose archive has
+    /// stored nothing yet may be one of a release that is rolled back.
     #[must_use]
     pub fn expiry(&self, row: Option<&ArchiveRow>, stamp: Timestamp) -> Timestamp {
         let full = stamp.saturating_add(self.full);
@@ -74,6 +75,7 @@ impl BlockTerms {
         let is_fresh = stamp.saturating_since(row.archived_through.timestamp()) <= self.times.fresh;
         let is_covered = stamp >= row.archived_from.timestamp();
         let is_outlived = row.expires_at >= short.saturating_add(self.times.row_margin);
-        if is_fresh && is_covered && is_outlived { short.min(full) } else { full }
+        let has_stored = row.segments_through > row.archived_from;
+        if is_fresh && has_stored && is_covered && is_outlived { short.min(full) } else { full }
     }
 }

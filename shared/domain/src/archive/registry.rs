@@ -33,10 +33,10 @@ impl RegistryShard {
     }
 }
 
-/// The key of the partition: no tenant's ID begins with `#`.
+/// The key of the partition: no tenant's ID begins with `#`, and none ends like a shard of blocks, on which roles have permissions.
 impl fmt::Display for RegistryShard {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "#archive#{:02}", self.0)
+        write!(formatter, "#archive#{:x}", self.0)
     }
 }
 

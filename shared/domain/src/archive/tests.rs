@@ -156,6 +156,9 @@ fn the_short_expiry_needs_a_fresh_archive_whose_row_outlives_the_block() {
         terms.expiry(Some(&later), now().saturating_sub(HOUR)),
         now().saturating_sub(HOUR).saturating_add(DAY * 104)
     );
+    // An archive that has never stored a segment may not work at all.
+    let unproved = ArchiveRow { segments_through: fresh.archived_from, ..fresh.clone() };
+    assert_eq!(terms.expiry(Some(&unproved), now()), full);
     let off = BlockTerms::parse(0, DAY * 90).unwrap();
     assert_eq!((off.expiry(Some(&fresh), now()), off.table()), (full, None));
 }

@@ -265,7 +265,8 @@ impl<'a> Store<'a> {
         let mut batch = Vec::with_capacity(MAX_BATCH_ITEMS);
         for placed in file.placed(window.from(), WRITE_SHARDS)? {
             let placed = placed?;
-            let item = item::of_block(&tenant, placed.shard, &placed.block, RETENTION);
+            let expires_at = placed.block.id.timestamp().saturating_add(RETENTION);
+            let item = item::of_block(&tenant, placed.shard, &placed.block, expires_at);
             let put = PutRequest::builder().set_item(Some(item)).build()?;
             batch.push(WriteRequest::builder().put_request(put).build());
             if batch.len() == MAX_BATCH_ITEMS {

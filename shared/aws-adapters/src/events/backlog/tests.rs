@@ -1,7 +1,6 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use aws_sdk_dynamodb::{
@@ -16,6 +15,9 @@ use super::*;
 
 /// Blocks in one page of the double.
 const PAGE_BLOCKS: usize = 3;
+
+/// All blocks are younger than what is read from the archive.
+const NOW: Timestamp = Timestamp::EPOCH;
 
 fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
@@ -38,7 +40,9 @@ fn answer(items: &[Item], request: &QueryInput) -> QueryOutput {
     let start = request.exclusive_start_key().map_or(String::new(), |key| key[item::BLOCK_ID].as_s().unwrap().clone());
     let is_wanted = |found: &&Item| {
         let id = found[item::BLOCK_ID].as_s().unwrap();
-        found[item::PARTITION] == values[":partition"] && id >= values[":first"].as_s().unwrap() && *id > start
+        let is_before_end = values.get(":last").is_none_or(|last| id <= last.as_s().unwrap());
+        let is_after_start = id >= values[":first"].as_s().unwrap() && *id > start;
+        found[item::PARTITION] == values[":partition"] && is_after_start && is_before_end
     };
     let mut found: Vec<Item> = items.iter().filter(is_wanted).cloned().collect();
     let goes_on = found.len() > PAGE_BLOCKS;
@@ -63,7 +67,7 @@ fn counter(items: Vec<Item>) -> (EventCounter, Arc<Mutex<usize>>) {
 
 fn stored(shard: u8, millisecond: u64, events: usize) -> Item {
     let block = block(block_id(millisecond), events);
-    item::of_block(&tenant(), Shard::new(shard).unwrap(), &block, Duration::ZERO)
+    item::of_block(&tenant(), Shard::new(shard).unwrap(), &block, Timestamp::MAX)
 }
 
 fn backlog(events: u64, oldest: Option<u64>, is_complete: bool) -> Backlog {
@@ -76,10 +80,10 @@ async fn all_shards_are_counted_from_the_first_block_on() {
         .flat_map(|shard| (0..3_u64).map(move |number| stored(shard, 100 * u64::from(shard) + number, 2)))
         .collect();
     let other = TenantId::parse("acme2").unwrap();
-    items.push(item::of_block(&other, Shard::new(3).unwrap(), &block(block_id(5_000), 1_000), Duration::ZERO));
+    items.push(item::of_block(&other, Shard::new(3).unwrap(), &block(block_id(5_000), 1_000), Timestamp::MAX));
     let (counter, queries) = counter(items);
     let firsts = [block_id(0), block_id(701), block_id(701), block_id(1_503), block_id(700)];
-    let backlogs = counter.count_from(&tenant(), &firsts).await.unwrap();
+    let backlogs = counter.count_from(&tenant(), &firsts, NOW).await.unwrap();
     assert_eq!(
         backlogs,
         [
@@ -92,7 +96,7 @@ async fn all_shards_are_counted_from_the_first_block_on() {
         ]
     );
     assert_eq!(*queries.lock().unwrap(), 16, "one page for each shard, whatever is asked");
-    assert_eq!(counter.count_from(&tenant(), &[]).await.unwrap(), []);
+    assert_eq!(counter.count_from(&tenant(), &[], NOW).await.unwrap(), []);
     assert_eq!(*queries.lock().unwrap(), 16);
 }
 
@@ -100,10 +104,10 @@ async fn all_shards_are_counted_from_the_first_block_on() {
 async fn counting_ends_at_its_bound_and_says_so() {
     let items = |count: usize| (0..count as u64).map(|number| stored(7, number, 1)).collect::<Vec<_>>();
     let (exact, _) = counter(items(PAGE_BLOCKS));
-    assert_eq!(exact.count_from(&tenant(), &[block_id(0)]).await.unwrap(), [backlog(3, Some(0), true)]);
+    assert_eq!(exact.count_from(&tenant(), &[block_id(0)], NOW).await.unwrap(), [backlog(3, Some(0), true)]);
     let (more, queries) = counter(items(10 * PAGE_BLOCKS));
     // The last that a page holds is still known.
-    let backlogs = more.count_from(&tenant(), &[block_id(0), block_id(2)]).await.unwrap();
+    let backlogs = more.count_from(&tenant(), &[block_id(0), block_id(2)], NOW).await.unwrap();
     assert_eq!(backlogs, [backlog(3, Some(0), false), backlog(1, Some(2), false)]);
     assert_eq!(*queries.lock().unwrap(), 16);
 }
@@ -117,7 +121,7 @@ async fn exports_that_start_after_the_first_pass_are_counted_in_a_second() {
     items.push(stored(9, 983, 5));
     let (counter, queries) = counter(items);
     let firsts = [block_id(0), block_id(980), block_id(991)];
-    let backlogs = counter.count_from(&tenant(), &firsts).await.unwrap();
+    let backlogs = counter.count_from(&tenant(), &firsts, NOW).await.unwrap();
     // 980 to 983 and 990 to 993 are in the four shards.
     assert_eq!(
         backlogs,
@@ -139,7 +143,7 @@ async fn the_oldest_is_left_out_where_an_older_one_may_not_have_been_read() {
     items.push(stored(9, 985, 5));
     // Five shards go on: more than the pages that are left.
     let (narrow, queries) = counter(items.clone());
-    let backlogs = narrow.count_from(&tenant(), &[block_id(0), block_id(980), block_id(2_000)]).await.unwrap();
+    let backlogs = narrow.count_from(&tenant(), &[block_id(0), block_id(980), block_id(2_000)], NOW).await.unwrap();
     assert_eq!(
         backlogs,
         [backlog(5 * 3 + 5, Some(0), false), backlog(5, None, false), backlog(0, None, false)],
@@ -149,7 +153,7 @@ async fn the_oldest_is_left_out_where_an_older_one_may_not_have_been_read() {
     // The same with pages left, where the second pass begins before the third backlog and doesn't reach it.
     items.retain(|item| item[item::PARTITION] != AttributeValue::S("acme#04".to_owned()));
     let (counter, queries) = counter(items);
-    let backlogs = counter.count_from(&tenant(), &[block_id(0), block_id(500), block_id(980)]).await.unwrap();
+    let backlogs = counter.count_from(&tenant(), &[block_id(0), block_id(500), block_id(980)], NOW).await.unwrap();
     assert_eq!(
         backlogs,
         [backlog(12 + 12 + 5, Some(0), false), backlog(12 + 5, Some(500), false), backlog(5, None, false)]
@@ -161,7 +165,61 @@ async fn the_oldest_is_left_out_where_an_older_one_may_not_have_been_read() {
 async fn a_malformed_item_is_named() {
     let mut item = stored(7, 0, 1);
     item.remove(item::EVENT_COUNT);
-    let error = counter(vec![item]).0.count_from(&tenant(), &[block_id(0)]).await.unwrap_err();
+    let error = counter(vec![item]).0.count_from(&tenant(), &[block_id(0)], NOW).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
     assert!(error.detail.contains("acme#07") && error.detail.contains("eventCount"), "{error}");
+}
+
+/// A segment whose last block is of this time.
+fn segment(millisecond: u64, events: u64) -> Item {
+    [
+        (item::PARTITION.to_owned(), text("acme#archive")),
+        (item::BLOCK_ID.to_owned(), text(block_id(millisecond))),
+        (item::EVENT_COUNT.to_owned(), AttributeValue::N(events.to_string())),
+    ]
+    .into()
+}
+
+const HOUR_MILLIS: u64 = 3_600_000;
+
+/// [`block_id`] counts from 1,000 s, so that the first whole hour is there.
+const FIRST_HOUR: u64 = HOUR_MILLIS - 1_000_000;
+
+#[tokio::test]
+async fn archived_events_are_counted_by_their_segments_and_none_twice() {
+    let end = FIRST_HOUR + 2 * HOUR_MILLIS;
+    // The table still has the blocks that were archived last.
+    let items =
+        vec![segment(end - HOUR_MILLIS - 1, 100), segment(end - 1, 10), stored(3, end - 5, 10), stored(3, end, 2)];
+    let (counter, queries) = counter(items);
+    // Both segments ended more than five days ago.
+    let later = block_id(end).timestamp().saturating_add(ArchiveTimes::PRODUCTION.read_from_table);
+    let in_the_midst = block_id(end - HOUR_MILLIS / 2);
+    let firsts = [block_id(FIRST_HOUR), block_id(end - HOUR_MILLIS), in_the_midst, block_id(end)];
+    assert_eq!(
+        counter.count_from(&tenant(), &firsts, later).await.unwrap(),
+        [
+            backlog(112, None, false),
+            backlog(12, None, false),
+            // The events of the segment may be from before: at least those behind it.
+            backlog(2, None, false),
+            backlog(2, Some(end), true),
+        ]
+    );
+    assert_eq!(*queries.lock().unwrap(), 17);
+}
+
+/// An export that is a few hours late is counted exactly, although what it has not exported is archived already.
+#[tokio::test]
+async fn what_is_in_the_table_is_counted_there_although_it_is_archived() {
+    let end = FIRST_HOUR + 2 * HOUR_MILLIS;
+    let items = vec![segment(end - 1, 10), stored(3, end - 5, 10), stored(3, end, 2)];
+    let (counter, queries) = counter(items);
+    let first = block_id(end - HOUR_MILLIS);
+    let now = block_id(end).timestamp();
+    assert_eq!(counter.count_from(&tenant(), &[first], now).await.unwrap(), [backlog(12, Some(end - 5), true)]);
+    assert_eq!(*queries.lock().unwrap(), 16, "no segment is read");
+    // Five days later an hour is left that is read from the archive, and the rest is in the table.
+    let later = block_id(end - 10).timestamp().saturating_add(ArchiveTimes::PRODUCTION.read_from_table);
+    assert_eq!(counter.count_from(&tenant(), &[first], later).await.unwrap(), [backlog(12, Some(end - 5), true)]);
 }

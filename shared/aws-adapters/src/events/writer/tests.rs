@@ -133,6 +133,10 @@ fn record() -> IdempotencyRecord {
     IdempotencyRecord { key_hash: "ab".repeat(32), body_hash: [7; 32], accepted: 3 }
 }
 
+fn expires_at() -> Timestamp {
+    Timestamp::parse("2026-12-01T00:00:00Z").unwrap()
+}
+
 fn shard() -> Shard {
     Shard::new(2).unwrap()
 }
@@ -143,8 +147,8 @@ async fn write(
     records: &[IdempotencyRecord],
 ) -> (Result<WriteOutcome, WriteError>, Vec<Request>) {
     let (shared, requests) = serve(answers);
-    let writer = EventWriter::new(&shared, "events".to_owned(), Duration::from_hours(24));
-    let outcome = writer.write(&tenant(), shard(), blocks, records).await;
+    let writer = EventWriter::new(&shared, "events".to_owned());
+    let outcome = writer.write(&tenant(), shard(), blocks, expires_at(), records).await;
     (outcome, requests.try_iter().collect())
 }
 
@@ -174,7 +178,7 @@ async fn one_block_is_put_where_there_is_none() {
     assert_eq!(requests[0].operation, "PutItem");
     let body = &requests[0].body;
     assert_eq!(body["ConditionExpression"], IS_ABSENT);
-    assert_eq!(body["Item"], wire_form(&item::of_block(&tenant(), shard(), &blocks[0], Duration::from_hours(24))));
+    assert_eq!(body["Item"], wire_form(&item::of_block(&tenant(), shard(), &blocks[0], expires_at())));
     assert!(body.get("ReturnValues").is_none(), "that would need more than the right to put");
 }
 
@@ -200,7 +204,7 @@ async fn several_blocks_and_a_record_are_one_transaction() {
 #[tokio::test]
 async fn an_attempt_whose_answer_was_lost_counts() {
     let blocks = blocks(2, now());
-    let stored = |block| wire_form(&item::of_block(&tenant(), shard(), block, Duration::from_hours(24)));
+    let stored = |block| wire_form(&item::of_block(&tenant(), shard(), block, expires_at()));
     let lost = failure(500, "InternalServerError", &json!({}));
     let again = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[0])}));
     let (outcome, requests) = write(vec![lost, again], &blocks[..1], &[]).await;
@@ -286,8 +290,8 @@ async fn a_writer_without_a_table_to_reach_says_try_again() {
     drop(listener);
     let (shared, _requests) = serve(Vec::new());
     let shared = shared.into_builder().endpoint_url(endpoint).build();
-    let writer = EventWriter::new(&shared, "events".to_owned(), Duration::ZERO);
-    let outcome = writer.write(&tenant(), shard(), &blocks(1, now()), &[]).await;
+    let writer = EventWriter::new(&shared, "events".to_owned());
+    let outcome = writer.write(&tenant(), shard(), &blocks(1, now()), expires_at(), &[]).await;
     assert!(matches!(outcome, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{outcome:?}");
 }
 
@@ -322,9 +326,12 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
         ]
     };
     let (shared, requests) = serve(answers());
-    let writer = EventWriter::new(&shared, "events".to_owned(), Duration::ZERO);
+    let writer = EventWriter::new(&shared, "events".to_owned());
     for _ in 0..2 {
-        assert_eq!(writer.write(&tenant(), shard(), &blocks(1, now()), &[]).await, Ok(WriteOutcome::Written));
+        assert_eq!(
+            writer.write(&tenant(), shard(), &blocks(1, now()), expires_at(), &[]).await,
+            Ok(WriteOutcome::Written)
+        );
     }
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     assert_eq!(signed.len(), 3);
@@ -333,11 +340,8 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
 
     // The SDK's default client follows the service, so this test can fail.
     let (shared, requests) = serve(answers());
-    let corrected = EventWriter {
-        client: Client::new(&shared),
-        table: EventTable { name: "events".to_owned(), retention: Duration::ZERO },
-    };
-    corrected.write(&tenant(), shard(), &blocks(1, now()), &[]).await.unwrap();
+    let corrected = EventWriter { client: Client::new(&shared), table: "events".to_owned() };
+    corrected.write(&tenant(), shard(), &blocks(1, now()), expires_at(), &[]).await.unwrap();
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
     assert!(signed.iter().any(|signed_at| *signed_at > latest.saturating_add(Duration::from_hours(24))), "{signed:?}");
 }

@@ -1,0 +1,50 @@
+//! The rescue of blocks that are not archived in time, and how far the archive is behind.
+
+use domain::{block::EXPIRY_GRACE, retention::DEPLOY_MARGIN, time::Timestamp};
+use export_engine::{
+    archive::{Rescue, RescueOutcome, RescueSettings},
+    ports::{PortError, RunStore},
+};
+use serde::Serialize;
+
+use crate::housekeeper::Housekeeper;
+
+/// How far the archive is behind, and what was done about it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ArchiveReport {
+    tenants: u64,
+    archive_lag_seconds: u64,
+    rescued: u64,
+    failed: u64,
+    is_complete: bool,
+}
+
+impl Housekeeper {
+    /// Gives blocks the long expiry that the archive has not reached in time, until `deadline`. Works without the archiver, and also
+    /// where there is no archive any more: blocks with the short expiry may be left from before.
+    pub(crate) async fn rescue(&self, deadline: Timestamp) -> Result<ArchiveReport, PortError> {
+        let rescue = Rescue {
+            records: &self.archive,
+            expiry: &self.archive,
+            clock: &self.clock,
+            settings: RescueSettings {
+                retention: self.settings.retention,
+                history: self.runs.retention_history().await?,
+                deploy_margin: DEPLOY_MARGIN,
+                grace: EXPIRY_GRACE,
+                times: self.settings.archive_times,
+                deadline,
+            },
+        };
+        let RescueOutcome { tenants, furthest_lag, rescued, failed, is_complete } = rescue.run().await?;
+        // Without an archive it grows for ever, and is no alarm.
+        let archive_lag_seconds = if self.settings.terms.table().is_some() { furthest_lag.as_secs() } else { 0 };
+        if failed > 0 || !is_complete {
+            tracing::error!(tenants, failed, alarm = "SWEEP_INCOMPLETE", "the rescue of the archive is not complete");
+        }
+        // The alarms of template.yaml read these names.
+        tracing::info!(tenants, archive_lag_seconds, rescued, failed, is_complete, "the archive was looked at");
+        Ok(ArchiveReport { tenants, archive_lag_seconds, rescued, failed, is_complete })
+    }
+}

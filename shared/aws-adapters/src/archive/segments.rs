@@ -1,0 +1,148 @@
+//! Segments of the archive as objects of the service's own bucket.
+
+use std::sync::OnceLock;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::{Client, operation::get_object::GetObjectError, primitives::ByteStream};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::{
+    archive::{SEGMENT_LENGTH, TenantSegments},
+    tenant::TenantId,
+};
+use export_engine::ports::{PortError, PutSegmentOutcome, SegmentStore};
+use futures::stream::{StreamExt, TryStreamExt, iter};
+
+use crate::{
+    error::{Fault, port_error},
+    object_sink::{ANY_OBJECT, BASE_TIMEOUT, KnownPayloadHash, attempt_timeout, retry_at_most, timeout_config},
+};
+
+/// The attempts of one request, including the first.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// The objects that one request lists, which is the most that S3 returns.
+const PAGE_LENGTH: i32 = 1_000;
+
+/// The concurrent deletions. A page of a tenant's segments is deleted in some seconds.
+const MAX_CONCURRENT_DELETIONS: usize = 16;
+
+/// The bucket of the archive. Most runs need no segment, so its client is created when the first one is read.
+#[derive(Debug)]
+pub struct SegmentBucket {
+    configuration: aws_sdk_s3::Config,
+    client: OnceLock<Client>,
+    bucket: String,
+}
+
+impl SegmentBucket {
+    /// Returns the bucket with its own client: a request may take as long as a whole segment needs.
+    #[must_use]
+    pub fn new(base: &SdkConfig, bucket: String) -> Self {
+        let longest = usize::try_from(2 * SEGMENT_LENGTH).unwrap_or(usize::MAX);
+        let configuration = aws_sdk_s3::config::Builder::from(base)
+            .retry_config(retry_at_most(base, MAX_ATTEMPTS))
+            .timeout_config(timeout_config(attempt_timeout(BASE_TIMEOUT, longest)))
+            .build();
+        Self { configuration, client: OnceLock::new(), bucket }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::from_conf(self.configuration.clone()))
+    }
+}
+
+impl SegmentStore for SegmentBucket {
+    async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+        let operation = "s3:PutObject (segment)";
+        let answer = self
+            .client()
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .if_none_match(ANY_OBJECT)
+            .checksum_sha256(STANDARD.encode(sha256))
+            .content_type("application/octet-stream")
+            .body(ByteStream::from(bytes))
+            .customize()
+            .interceptor(KnownPayloadHash(sha256))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(PutSegmentOutcome::Stored),
+            Err(error) => match Fault::of(&error).code {
+                Some("PreconditionFailed") => Ok(PutSegmentOutcome::Exists),
+                // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
+                Some("ConditionalRequestConflict") => {
+                    Err(PortError::transient(operation, "another write of the same segment is in progress"))
+                }
+                _ => Err(port_error(operation, error)),
+            },
+        }
+    }
+
+    async fn read_segment(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, PortError> {
+        let operation = "s3:GetObject (segment)";
+        let last = offset.saturating_add(length.saturating_sub(1));
+        let request = self.client().get_object().bucket(&self.bucket).key(key).range(format!("bytes={offset}-{last}"));
+        let found = request.send().await.map_err(|error| unreadable(operation, key, error))?;
+        let bytes = found.body.collect().await.map_err(|error| {
+            // The connection was closed: the same request may succeed.
+            PortError::transient(operation, format!("{key} was cut off: {error}"))
+        })?;
+        let bytes = bytes.into_bytes();
+        if bytes.len() as u64 == length {
+            Ok(bytes)
+        } else {
+            let detail = format!("{key} has {} bytes from {offset} on instead of {length}", bytes.len());
+            Err(PortError::internal(operation, detail))
+        }
+    }
+}
+
+/// Classifies the error of a read. The role may not list the bucket, so S3 says 403 for an object that is not there.
+fn unreadable(operation: &'static str, key: &str, error: SdkError<GetObjectError, HttpResponse>) -> PortError {
+    let classified = port_error(operation, error);
+    PortError { detail: format!("{key}: {}", classified.detail), ..classified }
+}
+
+impl SegmentBucket {
+    /// Deletes all versions of some segments of a tenant, and returns their number; 0: none is left.
+    ///
+    /// # Errors
+    /// Transient or internal; some may be deleted then.
+    pub async fn erase_page(&self, tenant: &TenantId) -> Result<u64, PortError> {
+        for prefix in TenantSegments(tenant).prefixes() {
+            let versions = self.versions(&prefix).await?;
+            if versions.is_empty() {
+                continue;
+            }
+            let count = versions.len() as u64;
+            let deletions: Vec<_> = versions.into_iter().map(|(key, version)| self.delete(key, version)).collect();
+            let deleted = iter(deletions).buffer_unordered(MAX_CONCURRENT_DELETIONS);
+            deleted.try_for_each(|()| std::future::ready(Ok(()))).await?;
+            return Ok(count);
+        }
+        Ok(0)
+    }
+
+    /// Lists keys and versions of a page, those of markers of deletion included.
+    async fn versions(&self, prefix: &str) -> Result<Vec<(String, String)>, PortError> {
+        let operation = "s3:ListObjectVersions (segments to erase)";
+        let request = self.client().list_object_versions().bucket(&self.bucket).prefix(prefix).max_keys(PAGE_LENGTH);
+        let page = request.send().await.map_err(|error| port_error(operation, error))?;
+        let versions = page.versions.unwrap_or_default().into_iter().map(|version| (version.key, version.version_id));
+        let markers = page.delete_markers.unwrap_or_default().into_iter().map(|marker| (marker.key, marker.version_id));
+        let both = versions.chain(markers).map(|(key, version)| Some((key?, version?)));
+        both.collect::<Option<_>>().ok_or_else(|| PortError::internal(operation, "a version without a key or an ID"))
+    }
+
+    async fn delete(&self, key: String, version: String) -> Result<(), PortError> {
+        let request = self.client().delete_object().bucket(&self.bucket).key(key).version_id(version);
+        request.send().await.map(drop).map_err(|error| port_error("s3:DeleteObjectVersion (segment)", error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
