@@ -12,7 +12,7 @@ from infra.dashboard.widgets import Alarms, Graph, Metric, Numbers, Row, Scaled,
 START = "-PT12H"
 MINUTES_5 = 300
 MINUTES_15 = 900
-FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Converter", "Housekeeper", "Notifier", "Page")
+FUNCTIONS = ("Api", "Ingest", "Verifier", "Exporter", "Converter", "Housekeeper", "Archiver", "Notifier", "Page")
 TABLES = {
     "AuditEventsTable": "events",
     "ExportConfigurationsTable": "configurations",
@@ -38,6 +38,9 @@ DATA_AT_RISK = (
     "RefusedRetentionUsed50Alarm",
     "CorruptBlockAlarm",
     "ContentChangedAlarm",
+    "SegmentDamagedAlarm",
+    "ArchiveBehindAlarm",
+    "ArchiveLagAlarm",
     "UnexpectedObjectAlarm",
     "LastExportStoppedAlarm",
     "EventsNotStoredAlarm",
@@ -279,6 +282,8 @@ def _exports(template: Template) -> Iterable[Row]:
                 {
                     "CorruptBlockAlarm": "corrupt block",
                     "ContentChangedAlarm": "content changed",
+                    "SegmentDamagedAlarm": "segment damaged",
+                    "ArchiveBehindAlarm": "archive behind",
                     "RetentionGapAlarm": "retention gap",
                     "UnexpectedObjectAlarm": "unexpected object",
                     "LastExportStoppedAlarm": "last export stopped",
@@ -352,6 +357,7 @@ def _lag(template: Template) -> Iterable[Row]:
                 "percent",
                 {"RefusedTenantsAlarm": "tenants whose connection is refused"},
             ),
+            _graph(template, "Archive behind", "seconds", {"ArchiveLagAlarm": "of the tenant that is furthest behind"}),
         ),
     )
 

@@ -321,8 +321,8 @@ def test_saved_queries_about_one_invocation_or_configuration_search_every_log_th
         function["LoggingConfig"]["LogGroup"]["Ref"] for function in of_type("AWS::Serverless::Function").values()
     }
     assert groups("InvocationQuery") == of_functions
-    # Ingest and the page know no configurations.
-    assert groups("ConfigurationHistoryQuery") == of_functions - {"IngestLogGroup", "PageLogGroup"}
+    # Ingest, the archiver and the page know no configurations.
+    assert groups("ConfigurationHistoryQuery") == of_functions - {"IngestLogGroup", "ArchiverLogGroup", "PageLogGroup"}
 
 
 def test_fields_of_log_calls_and_of_queries_are_found() -> None:

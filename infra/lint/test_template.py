@@ -23,6 +23,7 @@ TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {
     "ApiFunction",
+    "ArchiverFunction",
     "ConverterFunction",
     "ExporterFunction",
     "HousekeeperFunction",
@@ -54,7 +55,20 @@ PERMITTED = {
         ("logs:PutLogEvents", "ApiLogGroup"),
         ("sqs:SendMessage", "ManualRunsQueue"),
     },
+    "ArchiverRole": {
+        ("dynamodb:GetItem", "ExportRunsTable"),
+        ("dynamodb:PutItem", "AuditEventsTable"),
+        ("dynamodb:PutItem", "ExportRunsTable"),
+        ("dynamodb:Query", "AuditEventsTable"),
+        ("dynamodb:Query", "ExportRunsTable"),
+        ("dynamodb:UpdateItem", "AuditEventsTable"),
+        ("logs:CreateLogStream", "ArchiverLogGroup"),
+        ("logs:PutLogEvents", "ArchiverLogGroup"),
+        ("s3:GetObject", "${ArchiveBucket.Arn}/keep-*"),
+        ("s3:PutObject", "${ArchiveBucket.Arn}/keep-*"),
+    },
     "IngestRole": {
+        ("dynamodb:GetItem", "AuditEventsTable"),
         ("dynamodb:PutItem", "AuditEventsTable"),
         ("dynamodb:UpdateItem", "AuditEventsTable"),
         ("logs:CreateLogStream", "IngestLogGroup"),
@@ -75,6 +89,7 @@ PERMITTED = {
     "ExporterRole": {
         ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
         ("dynamodb:DeleteItem", "ExportRunsTable"),
+        ("dynamodb:GetItem", "AuditEventsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
         ("dynamodb:PutItem", "ExportRunsTable"),
@@ -85,6 +100,7 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("logs:CreateLogStream", "ExporterLogGroup"),
         ("logs:PutLogEvents", "ExporterLogGroup"),
+        ("s3:GetObject", "${ArchiveBucket.Arn}/keep-*"),
         ("sqs:ChangeMessageVisibility", "ManualRunsQueue"),
         ("sqs:ChangeMessageVisibility", "RunsQueue"),
         ("sqs:DeleteMessage", "ManualRunsQueue"),
@@ -103,6 +119,7 @@ PERMITTED = {
     "ConverterRole": {
         ("dynamodb:ConditionCheckItem", "ExportRunsTable"),
         ("dynamodb:DeleteItem", "ExportRunsTable"),
+        ("dynamodb:GetItem", "AuditEventsTable"),
         ("dynamodb:GetItem", "ExportConfigurationsTable"),
         ("dynamodb:GetItem", "ExportRunsTable"),
         ("dynamodb:PutItem", "ExportRunsTable"),
@@ -112,6 +129,7 @@ PERMITTED = {
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("logs:CreateLogStream", "ConverterLogGroup"),
         ("logs:PutLogEvents", "ConverterLogGroup"),
+        ("s3:GetObject", "${ArchiveBucket.Arn}/keep-*"),
         *(
             (f"sqs:{action}", queue)
             for action in (
@@ -138,11 +156,14 @@ PERMITTED = {
         ("dynamodb:Query", "ExportRunsTable"),
         ("dynamodb:Query", "${ExportConfigurationsTable.Arn}/index/enabledByInterval"),
         ("dynamodb:Scan", "ExportRunsTable"),
+        ("dynamodb:UpdateItem", "AuditEventsTable"),
         ("dynamodb:UpdateItem", "ExportConfigurationsTable"),
         ("dynamodb:UpdateItem", "ExportRunsTable"),
         ("events:PutEvents", "NoticeBus"),
         ("logs:CreateLogStream", "HousekeeperLogGroup"),
         ("logs:PutLogEvents", "HousekeeperLogGroup"),
+        ("s3:DeleteObjectVersion", "${ArchiveBucket.Arn}/keep-*"),
+        ("s3:ListBucketVersions", "ArchiveBucket"),
         ("sqs:SendMessage", "WebhooksQueue"),
     },
     "NotifierRole": {
@@ -158,6 +179,7 @@ PERMITTED = {
         ("logs:PutLogEvents", "PageLogGroup"),
     },
     "ScheduleRole": {
+        ("lambda:InvokeFunction", "ArchiverFunction"),
         ("lambda:InvokeFunction", "ExporterFunction"),
         ("lambda:InvokeFunction", "HousekeeperFunction"),
         ("sqs:SendMessage", "SchedulesDeadLetterQueue"),
@@ -167,6 +189,18 @@ PERMITTED = {
         ("kms:GenerateDataKey", "arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"),
         ("sns:Publish", "AlarmTopicArn"),
     },
+}
+
+
+# The keys of blocks, and what the sweep reads and writes of the archive's rows.
+ARCHIVE_ATTRIBUTES = {
+    "partition",
+    "blockId",
+    "expiresAt",
+    "archivedFrom",
+    "archivedThrough",
+    "segmentsThrough",
+    "extendedThrough",
 }
 
 
@@ -252,7 +286,7 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
         "ReadStandings": set(projection("observed")),
         "ListTenant": set(projection("observed")),
         "ReadNotices": set(projection("outbox")),
-        "ListEvents": {"partition", "blockId"},
+        "ListEvents": ARCHIVE_ATTRIBUTES,
     }
     assert set(reads) == set(attributes)
     for sid, condition in reads.items():
@@ -263,6 +297,18 @@ def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
         permitted = set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"])
         assert permitted == attributes[sid]
         assert not {"sealedSecret", "accessKeyId", "roleArn", "bucketName", "description"} & permitted
+
+
+def test_the_housekeeper_changes_no_more_of_an_event_than_its_expiry() -> None:
+    (update,) = [
+        s
+        for s in statements("HousekeeperRole")
+        if target(s["Resource"]) == "AuditEventsTable" and s["Action"] == "dynamodb:UpdateItem"
+    ]
+    assert set(update["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == ARCHIVE_ATTRIBUTES
+    assert update["Condition"]["StringEqualsIfExists"] == {"dynamodb:ReturnValues": "NONE"}
+    assert update["Condition"]["Null"] == {"dynamodb:Attributes": "false"}
+    assert {"block", "crc32c", "eventCount"}.isdisjoint(ARCHIVE_ATTRIBUTES)
 
 
 def test_the_housekeeper_writes_notices_and_nothing_else_of_configurations() -> None:
@@ -321,19 +367,137 @@ def projection(module: str) -> list[str]:
         (
             "IngestRole",
             "dynamodb:PutItem",
-            {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["*#15", "*#quota"]}},
+            {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["*#15", "*#quota", "*#archive", "#archive#*"]}},
         ),
+        ("IngestRole", "dynamodb:GetItem", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["#archive#*"]}}),
         ("IngestRole", "dynamodb:UpdateItem", {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#quota"]}}),
+        *(
+            ("ArchiverRole", action, {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#archive", "#archive#*"]}})
+            for action in ("dynamodb:PutItem", "dynamodb:UpdateItem")
+        ),
     ],
 )
-def test_api_and_ingest_write_to_partitions_of_their_own(role: str, action: str, condition: dict[str, Any]) -> None:
+def test_each_function_writes_to_partitions_of_its_own(role: str, action: str, condition: dict[str, Any]) -> None:
     """The shard is `Shard::CHANGES` of shared/domain/src/block.rs, where a test keeps ingest to the other shards."""
-    (statement,) = [
+    statement = next(
         s for s in statements(role) if action in as_list(s["Action"]) and target(s["Resource"]) == "AuditEventsTable"
-    ]
+    )
     # ForAllValues is true for a request without keys.
     assert statement["Condition"] == condition | {"Null": {"dynamodb:LeadingKeys": "false"}}
     assert TEMPLATE["Parameters"]["WriteShards"]["MaxValue"] == 15
+
+
+def test_ingest_creates_rows_of_the_archive_and_nothing_else_of_it() -> None:
+    of_rows = {"dynamodb:LeadingKeys": ["#archive#*"]}
+    writes = [s for s in statements("IngestRole") if "dynamodb:PutItem" in as_list(s["Action"])]
+    assert [s["Sid"] for s in writes] == ["StoreBlocks", "ArchiveRows"]
+    assert writes[1]["Condition"] == {"ForAllValues:StringLike": of_rows, "Null": {"dynamodb:LeadingKeys": "false"}}
+
+
+def test_the_archiver_can_neither_change_nor_delete_a_block_or_a_segment() -> None:
+    actions = {action for s in statements("ArchiverRole") for action in as_list(s["Action"])}
+    assert not [action for action in actions if "Delete" in action or "BatchWrite" in action]
+    # A put leaves the earlier version.
+    assert RESOURCES["ArchiveBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_the_archiver_records_corrupt_blocks_and_nothing_else_of_runs() -> None:
+    (records,) = [s for s in statements("ArchiverRole") if s["Sid"] == "RecordCorruptBlocks"]
+    assert records["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#corrupt"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    items = (ROOT / "shared" / "aws-adapters" / "src" / "runs" / "item.rs").read_text()
+    assert 'CORRUPT_SUFFIX: &str = "#corrupt";' in items
+
+
+def test_the_archive_is_private_encrypted_versioned_and_outlives_the_stack() -> None:
+    for name in ("ArchiveBucket", "ArchiveBucketPolicy", "ArchiveKey"):
+        assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = RESOURCES["ArchiveBucket"]["Properties"]
+    assert list(properties["PublicAccessBlockConfiguration"].values()) == [True] * 4
+    assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {
+        "ServerSideEncryptionByDefault": {
+            "SSEAlgorithm": "aws:kms",
+            "KMSMasterKeyID": {"Fn::GetAtt": ["ArchiveKey", "Arn"]},
+        },
+        # Else each segment is a request to KMS.
+        "BucketKeyEnabled": True,
+    }
+    (denied,) = RESOURCES["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    used = {action for action in every_action(RESOURCES) if action.startswith("s3:")}
+    assert used - {"s3:GetBucketAcl"} <= set(denied["Action"])
+
+
+def test_each_class_of_days_has_a_rule_that_deletes_after_them() -> None:
+    """Also for a class that the parameters no longer choose: what it keeps has to end as well."""
+    rules = RESOURCES["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = [rule["ExpirationInDays"] for rule in rules]
+    source = (ROOT / "shared" / "domain" / "src" / "archive" / "segment.rs").read_text()
+    [listed] = re.findall(r"DAY_CLASSES: \[u16; \d+\] = \[([\d_, ]+)\];", source)
+    assert days == [int(number) for number in listed.split(",")]
+    assert [rule["Prefix"] for rule in rules] == [f"keep-{number}-days/" for number in days]
+    for rule in rules:
+        assert rule["Status"] == "Enabled"
+        # What was deleted by mistake can be brought back for so long.
+        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+        assert rule["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": 1}]
+
+
+def test_the_key_of_the_archive_is_used_through_s3_by_those_that_read_and_write_it() -> None:
+    policy = {s["Sid"]: s for s in RESOURCES["ArchiveKey"]["Properties"]["KeyPolicy"]["Statement"]}
+    administration, writes, reads = (
+        policy.pop(sid) for sid in ("Administration", "ArchiverWrites", "ExporterAndConverterRead")
+    )
+    assert policy == {}
+    cryptographic = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"}
+    assert not cryptographic & set(administration["Action"])
+    assert (writes["Action"], target(writes["Principal"]["AWS"])) == (
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        "ArchiverRole",
+    )
+    assert (reads["Action"], [target(p) for p in reads["Principal"]["AWS"]]) == (
+        "kms:Decrypt",
+        ["ExporterRole", "ConverterRole"],
+    )
+    for statement in (writes, reads):
+        through = {"kms:ViaService": {"Fn::Sub": "s3.${AWS::Region}.amazonaws.com"}}
+        assert statement["Condition"] == {"StringEquals": through}
+
+
+def test_those_that_archive_and_those_that_read_the_archive_have_the_same_times() -> None:
+    variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
+    times = {"TABLE_DAYS": {"Ref": "TableDays"}, "DEVELOPMENT_ARCHIVE_SECONDS": {"Ref": "DevelopmentArchiveSeconds"}}
+    have_them = {name for name in FUNCTIONS if times.items() <= variables[name].items()}
+    others = {"ApiFunction", "NotifierFunction", "VerifierFunction"}
+    assert have_them == FUNCTIONS - others
+    assert not [name for name in others for time in times if time in variables[name]]
+    have_the_bucket = {name for name in FUNCTIONS if "ARCHIVE_BUCKET" in variables[name]}
+    assert have_the_bucket == have_them - {"IngestFunction"}
+    for name in ("SETTLE_SECONDS", "RETENTION_DAYS"):
+        assert variables["ArchiverFunction"][name] == variables["ExporterFunction"][name]
+
+
+def test_events_stay_in_the_table_for_a_week_at_least() -> None:
+    parameter = TEMPLATE["Parameters"]["TableDays"]
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (7, 0, 365)
+    (assertion,) = TEMPLATE["Rules"]["TableDaysSuffice"]["Assertions"]
+    ((refused, reference),) = (condition["Fn::Contains"] for condition in assertion["Assert"]["Fn::Not"])
+    assert (refused, reference) == ([str(number) for number in range(1, 7)], {"Ref": "TableDays"})
+
+
+def test_the_archive_is_looked_after_every_quarter_of_an_hour() -> None:
+    properties = RESOURCES["ArchiveSchedule"]["Properties"]
+    _, development, real = properties["ScheduleExpression"]["Fn::If"]
+    assert (development, real) == ({"Ref": "DevelopmentScheduleExpression"}, "rate(15 minutes)")
+    assert target(properties["Target"]["Arn"]) == "ArchiverFunction"
+    assert json.loads(properties["Target"]["Input"]) == {"archive": {}}
+    assert "DeadLetterConfig" not in properties["Target"]
+    assert RESOURCES["ArchiverFunction"]["Properties"]["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
 
 
 def test_no_action_has_a_wildcard() -> None:
@@ -448,7 +612,7 @@ def test_the_api_serves_the_key_that_the_exporter_signs_with_and_those_that_are_
 
 
 def test_resources_with_data_outlive_the_stack() -> None:
-    kinds = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
+    kinds = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
     keepers = [resource for resource in RESOURCES.values() if resource["Type"] in kinds]
     assert {resource["Type"] for resource in keepers} == kinds
     for resource in keepers:
@@ -692,6 +856,7 @@ ACCOUNT, REGION, PARTITION = "1" * 12, "ap-southeast-1", "aws-us-gov"
 KEY_ARN = f"arn:{PARTITION}:kms:us-gov-west-1:{ACCOUNT}:key/{'0' * 36}"
 LONGEST_NAMES = {
     "AWS::DynamoDB::Table": 255,
+    "AWS::S3::Bucket": 63,
     "AWS::SQS::Queue": 80,
     "AWS::Serverless::Function": 64,
     "AWS::Events::EventBus": 256,

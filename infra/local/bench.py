@@ -9,7 +9,7 @@ import sys
 
 from infra.local.settings import ARCHITECTURE, ROOT, TOOLS, tool_environment
 
-FUNCTIONS = ("api", "converter", "exporter", "housekeeper", "ingest", "notifier", "verifier")
+FUNCTIONS = ("api", "archiver", "converter", "exporter", "housekeeper", "ingest", "notifier", "verifier")
 # Built apart: neither is deployed, so neither may add features to the crates of the functions.
 OTHERS = ("minimal-function", "bench")
 DIRECTORY = ROOT / "target" / "bench"

@@ -169,6 +169,10 @@ def serves_the_page(answer: Any, _: Scene) -> bool:
     return answer["statusCode"] == 200 and headers["content-type"] == ["text/html; charset=utf-8"]
 
 
+def has_looked_at_tenants(answer: Any, _: Scene) -> bool:
+    return answer["tenants"] >= 1 and answer["failed"] == 0
+
+
 CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("api", "http-graphql-query.json", shows_the_configuration),
     ("ingest", "http-plain-array.json", takes(3)),
@@ -178,6 +182,7 @@ CASES: list[tuple[str, str, Callable[[Any, Scene], bool]]] = [
     ("exporter", "schedule-dispatch.json", sends_runs),
     ("exporter", "queue-run.json", exports),
     ("housekeeper", "schedule-sweep.json", counts_the_configuration),
+    ("archiver", "schedule-archive.json", has_looked_at_tenants),
     ("notifier", "notifier-test.json", tests_no_webhook),
     ("page", "http-page.json", serves_the_page),
 ]
