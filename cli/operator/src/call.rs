@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 use strum::{EnumIter, IntoEnumIterator};
 
-use aws_adapters::{configurations::OVERVIEW_PROJECTION, events::volume::VOLUME_PROJECTION};
+use aws_adapters::{
+    archive::records::ROW_PROJECTION, configurations::OVERVIEW_PROJECTION, events::volume::VOLUME_PROJECTION,
+};
 
 /// A call to AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter)]
@@ -149,11 +151,14 @@ impl PolicyScope {
                 (of_stack("dynamodb", "table/", &names), None)
             }
             Resource::Configurations => {
-                (of_stack("dynamodb", "table/", &["ExportConfigurationsTable"]), Some(only(OVERVIEW_PROJECTION)))
+                (of_stack("dynamodb", "table/", &["ExportConfigurationsTable"]), Some(only(&[OVERVIEW_PROJECTION])))
             }
-            Resource::Events => (of_stack("dynamodb", "table/", &["AuditEventsTable"]), Some(only(VOLUME_PROJECTION))),
+            Resource::Events => {
+                let projections = [VOLUME_PROJECTION, ROW_PROJECTION];
+                (of_stack("dynamodb", "table/", &["AuditEventsTable"]), Some(only(&projections)))
+            }
             Resource::Keys => {
-                let aliases = [format!("alias/{stack}/digests"), format!("alias/{stack}/secrets")];
+                let aliases = ["digests", "secrets", "archive"].map(|name| format!("alias/{stack}/{name}"));
                 let condition = ("ForAnyValue:StringEquals", [("kms:ResourceAliases", aliases.to_vec())].into());
                 (vec![self.arn("kms", "key/*")], Some([condition].into()))
             }
@@ -234,9 +239,15 @@ const DEAD_LETTER_QUEUES: [&str; 8] = [
     "WebhooksDeadLetterQueue",
 ];
 
-/// Returns the condition that a read has only attributes of a projection.
-fn only(projection: &str) -> Condition {
-    let attributes = projection.split(", ").map(|name| name.trim_start_matches('#').to_owned()).collect();
+/// Returns the condition that a read has only attributes of these projections.
+fn only(projections: &[&str]) -> Condition {
+    let mut attributes: Vec<String> = Vec::new();
+    for name in projections.iter().flat_map(|projection| projection.split(", ")) {
+        let name = name.trim_start_matches('#').to_owned();
+        if !attributes.contains(&name) {
+            attributes.push(name);
+        }
+    }
     [
         ("ForAllValues:StringEquals", [("dynamodb:Attributes", attributes)].into()),
         // ForAllValues is also true without any attribute.
@@ -305,7 +316,7 @@ mod tests {
         }
         let queues = SOURCE_QUEUES.len() + DEAD_LETTER_QUEUES.len() + 1;
         assert_eq!(template.matches("Type: AWS::SQS::Queue\n").count(), queues);
-        for alias in ["digests", "secrets"] {
+        for alias in ["digests", "secrets", "archive"] {
             assert!(template.contains(&format!("AliasName: !Sub alias/${{AWS::StackName}}/{alias}")), "{alias}");
         }
     }

@@ -3,6 +3,7 @@
 //! `price` has the prices, `measured` the measured and assumed figures, `service` and `firehose` the quantities. Free tiers
 //! and volume discounts are left out. docs/COST.md describes the method.
 
+mod archive;
 mod bill;
 #[cfg(test)]
 mod document;
@@ -131,8 +132,8 @@ pub(crate) mod tests {
             parameters.configurations = 0;
         }));
         assert_eq!(estimate.dollars_per_million_events, None);
-        // Two keys, 83 alarms, a dashboard, 62 metrics and 3.9 million polls.
-        assert_near(estimate.service.of(Part::Standing).0, 2.0 + 8.3 + 3.0 + 18.6 + 3.888 * 0.4);
+        // Three keys, 89 alarms, a dashboard, 65 metrics and 3.9 million polls.
+        assert_near(estimate.service.of(Part::Standing).0, 3.0 + 8.9 + 3.0 + 19.5 + 3.888 * 0.4);
         assert!(estimate.service.dollars_per_month.0 < estimate.service.of(Part::Standing).0 + 0.02);
         assert_near(estimate.customers.dollars_per_month.0, 0.0);
     }

@@ -6,7 +6,8 @@ use aws_adapters::{
     configurations::{OverviewPage, OverviewPosition},
     events::volume::StoredVolume,
 };
-use domain::{export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use domain::{archive::ArchiveRow, export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -119,6 +120,39 @@ pub trait Volumes {
         range: BlockRange,
         max_pages_per_shard: usize,
     ) -> impl Future<Output = Result<StoredVolume, Failure>>;
+}
+
+/// How far the archive is behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveStanding {
+    pub tenants: u64,
+    /// Of the tenant that is furthest behind.
+    pub lag_seconds: u64,
+    pub furthest: Option<TenantId>,
+    /// Rows that can't be read.
+    pub unreadable: u64,
+}
+
+impl ArchiveStanding {
+    /// Adds the row of a tenant. `None`: it can't be read.
+    pub fn add(&mut self, row: Option<ArchiveRow>, now: Timestamp) {
+        self.tenants += 1;
+        let Some(row) = row else {
+            self.unreadable += 1;
+            return;
+        };
+        let lag_seconds = row.lag(now).as_secs();
+        if self.furthest.is_none() || lag_seconds > self.lag_seconds {
+            self.lag_seconds = lag_seconds;
+            self.furthest = Some(row.tenant);
+        }
+    }
+}
+
+/// The archive of a stack.
+pub trait Archives {
+    fn archive(&self, stack: &Stack, now: Timestamp) -> impl Future<Output = Result<ArchiveStanding, Failure>>;
 }
 
 /// The outcome of an invocation.

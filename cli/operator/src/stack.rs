@@ -68,10 +68,23 @@ pub enum Table {
 }
 
 /// A KMS key of the stack, named like its resource.
+#[expect(clippy::enum_variant_names, reason = "they are the names of resources in the template")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, IntoStaticStr)]
 pub enum Key {
     SecretKey,
     SigningKey,
+    ArchiveKey,
+}
+
+impl Key {
+    /// Returns whether KMS rotates the key.
+    #[must_use]
+    pub fn is_rotated(self) -> bool {
+        match self {
+            Self::SecretKey | Self::ArchiveKey => true,
+            Self::SigningKey => false,
+        }
+    }
 }
 
 /// A function that operators invoke, named like its resource.
@@ -87,11 +100,12 @@ pub enum Schedule {
     Dispatch(ExportInterval),
     Sweep,
     PublishNotices,
+    Archive,
 }
 
 impl Schedule {
     pub fn all() -> impl Iterator<Item = Self> {
-        ExportInterval::ALL.into_iter().map(Self::Dispatch).chain([Self::Sweep, Self::PublishNotices])
+        ExportInterval::ALL.into_iter().map(Self::Dispatch).chain([Self::Sweep, Self::PublishNotices, Self::Archive])
     }
 
     /// Returns the name of its resource, such as `Every2HoursSchedule`.
@@ -101,6 +115,7 @@ impl Schedule {
             Self::Dispatch(interval) => format!("Every{}HoursSchedule", interval.duration().as_secs() / 3_600),
             Self::Sweep => "SweepSchedule".to_owned(),
             Self::PublishNotices => "PublishNoticesSchedule".to_owned(),
+            Self::Archive => "ArchiveSchedule".to_owned(),
         }
     }
 }
@@ -121,6 +136,8 @@ pub struct Stack {
     pub name: String,
     pub schedule: ExportSchedule,
     pub retention: Duration,
+    /// The time that archived blocks stay in the events table. `None`: there is no archive.
+    pub table_period: Option<Duration>,
     description: StackDescription,
 }
 
@@ -138,7 +155,8 @@ impl Stack {
             development_slot_length: (slot_seconds > 0).then(|| Duration::from_secs(slot_seconds.into())),
         };
         let retention = DAY * parameter("RetentionDays")?;
-        Ok(Self { name, schedule, retention, description })
+        let table_period = Some(DAY * parameter("TableDays")?).filter(|period| !period.is_zero());
+        Ok(Self { name, schedule, retention, table_period, description })
     }
 
     /// Returns the physical ID of a resource: the URL of a queue, the name of a table, function or schedule, the ID of a key.
@@ -181,7 +199,8 @@ pub mod test_support {
 
     /// Returns a stack with production's defaults. Its physical IDs are the logical ones.
     pub fn stack() -> Stack {
-        let parameters = [("DevelopmentSlotSeconds", "0"), ("SettleSeconds", "1200"), ("RetentionDays", "90")];
+        let parameters =
+            [("DevelopmentSlotSeconds", "0"), ("SettleSeconds", "1200"), ("RetentionDays", "90"), ("TableDays", "7")];
         let resources = Queue::iter().map(|queue| <&str>::from(queue).to_owned());
         let resources = resources.chain(Table::iter().map(|table| <&str>::from(table).to_owned()));
         let resources = resources.chain(Key::iter().map(|key| <&str>::from(key).to_owned()));
@@ -213,7 +232,7 @@ mod tests {
         }
         assert_eq!(template.matches("Type: AWS::SQS::Queue\n").count(), Queue::iter().count());
         assert_eq!(stack().id_of(Queue::RunsQueue).unwrap(), "RunsQueue");
-        assert_eq!(stack().retention, 90 * DAY);
+        assert_eq!((stack().retention, stack().table_period), (90 * DAY, Some(7 * DAY)));
     }
 
     #[test]

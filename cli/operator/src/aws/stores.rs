@@ -1,11 +1,12 @@
 //! The tables, through the stores that the service itself uses, and objects in S3.
 
 use aws_adapters::{
+    archive::records::ArchiveTable,
     configurations::{ConfigurationTable, OverviewPage, OverviewPosition},
     events::volume::{StoredVolume, VolumeReader},
 };
-use domain::{export_run::BlockRange, tenant::TenantId};
-use export_engine::ports::{ErrorKind, PortError};
+use domain::{archive::RegistryShard, export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use export_engine::ports::{ArchiveRecords, ErrorKind, PortError};
 
 use super::{
     Aws,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     call::Call,
     failure::{CallFailure, CallFailureKind, Failure},
-    ports::{Objects, Overviews, Volumes},
+    ports::{ArchiveStanding, Archives, Objects, Overviews, Volumes},
     stack::{Stack, Table},
 };
 
@@ -54,6 +55,25 @@ impl Volumes for Aws {
     ) -> Result<StoredVolume, Failure> {
         let reader = VolumeReader::new(self.dynamodb.clone(), stack.id_of(Table::AuditEventsTable)?.to_owned());
         Ok(reader.volume(tenant, range, max_pages_per_shard).await.map_err(stored(Call::QueryEvents))?)
+    }
+}
+
+impl Archives for Aws {
+    async fn archive(&self, stack: &Stack, now: Timestamp) -> Result<ArchiveStanding, Failure> {
+        let table = ArchiveTable::new(self.dynamodb.clone(), stack.id_of(Table::AuditEventsTable)?.to_owned());
+        let mut standing = ArchiveStanding::default();
+        for shard in RegistryShard::all() {
+            let mut after = None;
+            loop {
+                let page = table.archive_rows(shard, after.as_ref()).await.map_err(stored(Call::QueryEvents))?;
+                page.rows.into_iter().for_each(|row| standing.add(row.ok(), now));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(standing)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
-use domain::{erasure::ErasureReason, export_run::BlockRange, tenant::TenantId};
+use domain::{erasure::ErasureReason, export_run::BlockRange, tenant::TenantId, time::Timestamp};
 use serde_json::json;
 use strum::IntoEnumIterator;
 
@@ -17,7 +17,8 @@ use crate::{
     call::Call,
     failure::CallFailureKind,
     ports::{
-        Inspection, Invocation, Invocations, KeyState, MessageMoves, Objects, Overviews, Queues, TableState, Volumes,
+        ArchiveStanding, Archives, Inspection, Invocation, Invocations, KeyState, MessageMoves, Objects, Overviews,
+        Queues, TableState, Volumes,
     },
     stack::{Function, Queue, Stack},
 };
@@ -102,6 +103,7 @@ const STACKS: &str = "<DescribeStacksResponse><DescribeStacksResult><Stacks><mem
     <member><ParameterKey>DevelopmentSlotSeconds</ParameterKey><ParameterValue>0</ParameterValue></member>\
     <member><ParameterKey>SettleSeconds</ParameterKey><ParameterValue>1200</ParameterValue></member>\
     <member><ParameterKey>RetentionDays</ParameterKey><ParameterValue>30</ParameterValue></member>\
+    <member><ParameterKey>TableDays</ParameterKey><ParameterValue>7</ParameterValue></member>\
     </Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>";
 
 const RESOURCES: &str = "<ListStackResourcesResponse><ListStackResourcesResult><StackResourceSummaries>\
@@ -167,6 +169,7 @@ async fn use_everything(aws: &Aws) {
         assert!(aws.overviews(&stack, tenant, None).await.unwrap().overviews.is_empty());
     }
     assert_eq!(aws.volume(&stack, &acme, BlockRange::all(), 1).await.unwrap().blocks, 0);
+    assert_eq!(aws.archive(&stack, Timestamp::EPOCH).await.unwrap(), ArchiveStanding::default());
     assert_eq!(aws.object("acme-audit", "digest.json", 2).await.unwrap().unwrap(), b"{}");
     let failure = aws.object("acme-audit", "digest.json", 1).await.unwrap_err();
     assert!(failure.detail.contains("more than 1"), "{failure}");

@@ -14,7 +14,7 @@ use crate::{
     aws::Aws,
     failure::Failure,
     output::OutputArguments,
-    ports::Overviews,
+    ports::{ArchiveStanding, Archives, Overviews},
     stack::{Stack, StackArguments},
 };
 
@@ -64,7 +64,10 @@ struct StatusFilter {
 pub async fn run(arguments: &StatusArguments, clock: &impl Clock) -> Result<(), Failure> {
     let aws = Aws::connect(&arguments.stack.connection).await?;
     let stack = aws.stack(&arguments.stack.stack).await?;
-    let survey = Survey::of(&aws, &stack, &arguments.filter, clock).await?;
+    let mut survey = Survey::of(&aws, &stack, &arguments.filter, clock).await?;
+    if arguments.filter.tenant.is_none() && stack.table_period.is_some() {
+        survey.archive = Some(aws.archive(&stack, clock.now()).await?);
+    }
     let style = Style::of_standard_output(arguments.output.color);
     Ok(terminal::print_line(&survey.show(arguments.output.output, &style)?)?)
 }
@@ -188,6 +191,8 @@ impl Totals {
 pub struct Survey {
     worst: Vec<Status>,
     pub totals: Totals,
+    /// `None`: it was not asked for, or there is none.
+    archive: Option<ArchiveStanding>,
 }
 
 impl Survey {
@@ -226,7 +231,7 @@ impl Survey {
             }
             after = page.next;
             if after.is_none() {
-                return Ok(Self { worst: worst.into_values().collect(), totals });
+                return Ok(Self { worst: worst.into_values().collect(), totals, archive: None });
             }
         }
         Err(Failure::Unfinished(format!("the table has more than {MAX_PAGES} pages; give --tenant")))
@@ -246,20 +251,22 @@ impl Survey {
         clock: &impl Clock,
     ) -> Result<(Vec<Status>, Totals), Failure> {
         let filter = StatusFilter { tenant: Some(tenant.clone()), unhealthy: false, limit: u16::MAX };
-        let Self { worst, totals } = Self::of(source, stack, &filter, clock).await?;
+        let Self { worst, totals, archive: _ } = Self::of(source, stack, &filter, clock).await?;
         Ok((worst, totals))
     }
 
     fn show(&self, format: OutputFormat, style: &Style) -> io::Result<String> {
         if format == OutputFormat::Json {
             let configurations: Vec<Value> = self.worst.iter().map(Status::json).collect();
-            return Ok(serde_json::to_string(&json!({ "configurations": configurations, "totals": self.totals }))?);
+            let document = json!({ "configurations": configurations, "totals": self.totals, "archive": self.archive });
+            return Ok(serde_json::to_string(&document)?);
         }
         let mut text = String::new();
         if !self.worst.is_empty() {
             text = format!("{}\n\n", style.fitted_with_line(COLUMNS, NARROW_COLUMNS, &self.worst));
         }
-        Ok(text + &style.paragraphs(&totals_line(&self.totals, style)))
+        let archive = self.archive.as_ref().map(|archive| archive_line(archive, style)).unwrap_or_default();
+        Ok(text + &style.paragraphs(&(totals_line(&self.totals, style) + &archive)))
     }
 }
 
@@ -314,6 +321,22 @@ fn totals_line(totals: &Totals, style: &Style) -> String {
     text.push_str(&shown.join(", "));
     if totals.unreadable > 0 {
         let warning = format!("\n{} items can't be read: repair them from recovery", number(totals.unreadable));
+        text.push_str(&style.paint(Tone::Bad, &warning));
+    }
+    text
+}
+
+/// The time from which on the alarm `ArchiveLagAlarm` rings.
+const ARCHIVE_ALARM_SECONDS: u64 = 24 * 3_600;
+
+fn archive_line(archive: &ArchiveStanding, style: &Style) -> String {
+    let Some(furthest) = &archive.furthest else { return "\nThe archive has no tenant yet".to_owned() };
+    let tone = if archive.lag_seconds > ARCHIVE_ALARM_SECONDS { Tone::Bad } else { Tone::Plain };
+    let lag = style.paint(tone, &format!("{} behind", brief(archive.lag_seconds)));
+    let mut text =
+        format!("\nThe archive of {} tenants is at most {lag}: {furthest}", grouped(&archive.tenants.to_string()));
+    if archive.unreadable > 0 {
+        let warning = format!("\n{} rows of the archive can't be read", archive.unreadable);
         text.push_str(&style.paint(Tone::Bad, &warning));
     }
     text

@@ -47,6 +47,15 @@ pub const DIGEST_BYTES: f64 = 950.0;
 /// Bytes of a digest for each object in it.
 pub const DIGEST_OBJECT_BYTES: f64 = 550.0;
 
+/// Bytes of the item of a segment of the archive.
+pub const SEGMENT_ITEM_BYTES: f64 = 450.0;
+
+/// Bytes of a tenant's row of the archive.
+pub const ARCHIVE_ROW_BYTES: f64 = 230.0;
+
+/// Bytes of a segment for each block in it, beside the block: its entry of the index.
+pub const SEGMENT_INDEX_BYTES: f64 = 70.0;
+
 /// Bytes of a configuration's item: one kilobyte.
 pub const CONFIGURATION_BYTES: f64 = 900.0;
 
@@ -84,6 +93,15 @@ pub const OBJECT_MILLISECONDS: f64 = 150.0;
 /// Bytes per second, read from `DynamoDB` and concurrently put to S3.
 pub const EXPORT_BYTES_PER_SECOND: f64 = 50e6;
 
+/// One segment beside the transfer of its bytes: its PUT, its GET and its transaction.
+pub const SEGMENT_MILLISECONDS: f64 = 250.0;
+
+/// A look of the archiver at a tenant: the first pages of all shards.
+pub const ARCHIVE_LOOK_MILLISECONDS: f64 = 50.0;
+
+/// Environments of ingest that know a tenant, on average. Each reads its row in ten minutes.
+pub const INGEST_ENVIRONMENTS: f64 = 3.0;
+
 /// One request of a dispatch.
 pub const DISPATCH_REQUEST_MILLISECONDS: f64 = 10.0;
 
@@ -109,6 +127,9 @@ pub const RUN_LOG_BYTES: f64 = 430.0 + 280.0 + 2.0 * LOG_LINE_BYTES + PLATFORM_L
 
 /// Our line of a dispatch, and Lambda's.
 pub const DISPATCH_LOG_BYTES: f64 = 200.0 + LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
+
+/// Our line of a pass of the archiver, and Lambda's.
+pub const ARCHIVE_LOG_BYTES: f64 = 250.0 + LOG_LINE_BYTES + PLATFORM_LOG_BYTES;
 
 /// Stored bytes of a log per written byte, as in the examples of AWS's pricing page.
 pub const LOG_STORED_SHARE: f64 = 0.15;

@@ -298,6 +298,37 @@ pub const S3_STORAGE: Price = Price {
     evidence: Evidence::NotReadAgain,
 };
 
+pub const S3_GET: Price = Price {
+    name: "S3 Standard, GET",
+    dollars: 0.000_4,
+    units: 1_000.0,
+    unit: "requests",
+    source: S3,
+    as_of: "2025",
+    evidence: Evidence::NotReadAgain,
+};
+
+/// An object counts for 90 days at least.
+pub const S3_INSTANT_STORAGE: Price = Price {
+    name: "S3 Glacier Instant Retrieval, storage",
+    dollars: 0.004,
+    units: 1.0,
+    unit: "GB-months",
+    source: S3,
+    as_of: "2025",
+    evidence: Evidence::NotReadAgain,
+};
+
+pub const S3_INSTANT_TRANSITION: Price = Price {
+    name: "S3 Glacier Instant Retrieval, transitions",
+    dollars: 0.02,
+    units: 1_000.0,
+    unit: "requests",
+    source: S3,
+    as_of: "2025",
+    evidence: Evidence::NotReadAgain,
+};
+
 /// The first 500 TB a month. A record counts as the next multiple of 5 KB: that rule could be read at AWS's.
 pub const FIREHOSE_INGESTION: Price = Price {
     name: "Data Firehose, Direct PUT",
@@ -311,7 +342,7 @@ pub const FIREHOSE_INGESTION: Price = Price {
 
 /// Every price, in the order of the bill.
 #[cfg(test)]
-pub const ALL: [&Price; 23] = [
+pub const ALL: [&Price; 26] = [
     &API_GATEWAY_REQUEST,
     &API_GATEWAY_HTTP_REQUEST,
     &LAMBDA_REQUEST,
@@ -334,6 +365,9 @@ pub const ALL: [&Price; 23] = [
     &TRANSFER_OUT,
     &S3_PUT,
     &S3_STORAGE,
+    &S3_GET,
+    &S3_INSTANT_STORAGE,
+    &S3_INSTANT_TRANSITION,
     &FIREHOSE_INGESTION,
 ];
 

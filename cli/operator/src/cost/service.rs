@@ -1,13 +1,14 @@
 //! The resources that the service uses, according to the code, template.yaml and docs/ARCHITECTURE.md.
 
 use domain::{
-    block::{EXPIRY_GRACE, MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
+    block::{MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
     digest::MAX_DIGEST_OBJECTS,
     export_run::{HEARTBEAT, SLICE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH},
     interval::ExportInterval,
 };
 
 use super::{
+    archive,
     bill::{Bill, Line, Part},
     measured::{
         ANSWER_BYTES, BLOCK_ATTRIBUTES_BYTES, COMPRESSED_SHARES, CONFIGURATION_BYTES, COPY_SECONDS_PER_RAW_GB,
@@ -33,10 +34,10 @@ pub(super) const INGEST_MEMORY: f64 = 1_024.0;
 const EXPORTER_MEMORY: f64 = 1_769.0;
 /// Concurrent export runs.
 const MAXIMUM_CONCURRENT_RUNS: f64 = 20.0;
-/// KMS keys: one for secrets, one for signatures.
-const KEYS: f64 = 2.0;
-const ALARMS: f64 = 83.0;
-const METRIC_FILTERS: f64 = 33.0;
+/// KMS keys: for secrets, for signatures, and for the archive.
+const KEYS: f64 = 3.0;
+const ALARMS: f64 = 89.0;
+const METRIC_FILTERS: f64 = 36.0;
 const DASHBOARDS: f64 = 1.0;
 /// Schedules of dispatches, one per interval.
 const DISPATCH_SCHEDULES: f64 = 5.0;
@@ -71,9 +72,9 @@ const DIGEST_PUTS: f64 = 2.0;
 // ---- From AWS. ----
 
 /// `DynamoDB` reads are billed by 4 KB.
-const READ_UNIT_BYTES: f64 = 4.0 * KILOBYTE;
+pub const READ_UNIT_BYTES: f64 = 4.0 * KILOBYTE;
 /// The factor for writes and checks in a transaction.
-pub(super) const TRANSACTION: f64 = 2.0;
+pub const TRANSACTION: f64 = 2.0;
 /// Bytes of a full page of a query.
 const PAGE_BYTES: f64 = KILOBYTE * KILOBYTE;
 /// Bytes that `DynamoDB` adds to each stored item.
@@ -293,6 +294,7 @@ impl Dispatches {
 pub fn bill(traffic: &Traffic) -> Bill {
     let mut lines = ingest_lines(traffic).to_vec();
     lines.extend(storage_lines(traffic));
+    lines.extend(archive::lines(traffic));
     lines.extend(export_lines(traffic));
     lines.extend(standing_lines());
     Bill::new(lines)
@@ -302,7 +304,7 @@ fn line(part: Part, price: &'static Price, quantity: f64) -> Line {
     Line { part, price, quantity }
 }
 
-fn time_price(architecture: Architecture) -> &'static Price {
+pub fn time_price(architecture: Architecture) -> &'static Price {
     match architecture {
         Architecture::Arm64 => &price::LAMBDA_ARM64,
         Architecture::X86 => &price::LAMBDA_X86,
@@ -327,8 +329,9 @@ fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
 fn storage_lines(traffic: &Traffic) -> [Line; 3] {
     let parameters = traffic.parameters();
     let shape = RequestShape::of(traffic);
-    let days_kept = f64::from(parameters.retention_days) + EXPIRY_GRACE.as_secs_f64() / (24.0 * 3_600.0);
-    let block_bytes = traffic.requests_per_day() * (shape.item_bytes + shape.blocks * STORED_ITEM_BYTES) * days_kept;
+    let block_bytes = traffic.requests_per_day()
+        * (shape.item_bytes + shape.blocks * STORED_ITEM_BYTES)
+        * archive::days_in_table(traffic);
     // Kept for one day.
     let record_bytes = if parameters.idempotency_keys {
         traffic.requests_per_day() * (IDEMPOTENCY_RECORD_BYTES + STORED_ITEM_BYTES)
@@ -438,7 +441,7 @@ fn interpolated(points: &[(f64, f64)], at: f64, scale: fn(f64) -> f64) -> f64 {
 }
 
 /// Returns the write request units of an item.
-pub(super) fn kilobytes(bytes: f64) -> f64 {
+pub fn kilobytes(bytes: f64) -> f64 {
     (bytes / KILOBYTE).ceil().max(1.0)
 }
 
@@ -495,7 +498,7 @@ mod tests {
         assert_near(price::API_GATEWAY_REQUEST.of(300_000.0).0, 1.05);
     }
 
-    /// 10,000 items of 11,541 + 100 bytes a day for 90 + 14 days are 11.28 GB. A run leaves a digest of 1,500 bytes, a job
+    /// 10,000 items of 11,541 + 100 bytes a day for 7 + 1 days are 0.87 GB. A run leaves a digest of 1,500 bytes, a job
     /// of 450, an intent of 650 and 100 for each of these: 2,900 bytes, 360 times.
     #[test]
     fn storage_of_a_million_events_a_day() {
@@ -503,7 +506,7 @@ mod tests {
         let run = Run::of(&traffic(|_| ()));
         let objects = run.objects;
         let history = (950.0 + 550.0 * objects + 450.0 + 200.0 + 750.0 * objects) * 360.0;
-        let gigabytes = (10_000.0 * 11_641.0 * 104.0 + history) / GIGABYTE;
+        let gigabytes = (10_000.0 * 11_641.0 * 8.0 + history) / GIGABYTE;
         assert_near(quantity(&bill, Part::Storage, &price::DYNAMODB_STORAGE), gigabytes);
         assert_near(quantity(&bill, Part::Storage, &price::DYNAMODB_POINT_IN_TIME_RECOVERY), gigabytes);
     }
@@ -607,15 +610,18 @@ mod tests {
             (number("Type: AWS::KMS::Key\n"), KEYS),
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
             (number("Type: AWS::CloudWatch::Dashboard\n"), DASHBOARDS),
-            // Those of the converter make the metrics of the exporter's.
+            // Those of the converter and of the archiver make the metrics of the exporter's, and so does one of the housekeeper's.
             (
-                number("Type: AWS::Logs::MetricFilter\n") - number("LogGroupName: !Ref ConverterLogGroup\n"),
+                number("Type: AWS::Logs::MetricFilter\n")
+                    - number("LogGroupName: !Ref ConverterLogGroup\n")
+                    - number("LogGroupName: !Ref ArchiverLogGroup\n")
+                    - number("  HousekeeperArchiveBehindMetric:\n"),
                 METRIC_FILTERS,
             ),
             // Without topics and rules, their two queues are not polled.
             (number("Type: SQS\n"), POLLED_QUEUES + 2.0),
-            // One per interval, one for the sweep and one for notices.
-            (number("Type: AWS::Scheduler::Schedule\n"), 7.0),
+            // One per interval, one for the sweep, one for the archive and one for notices.
+            (number("Type: AWS::Scheduler::Schedule\n"), 8.0),
             (number("Input: '{\"dispatch\":{\"interval\":"), DISPATCH_SCHEDULES),
             (number("Value: $.interval }"), 1.0),
             (number("PointInTimeRecoveryEnabled: true"), 3.0),
@@ -634,6 +640,8 @@ mod tests {
         };
         has("IngestFunction", &format!("MemorySize: {INGEST_MEMORY}"));
         has("ExporterFunction", &format!("MemorySize: {EXPORTER_MEMORY}"));
+        has("ArchiverFunction", &format!("MemorySize: {}", archive::ARCHIVER_MEMORY));
+        has("TableDays", &format!("Default: {}", archive::TABLE_DAYS));
         has("WriteShards", &format!("Default: {WRITE_SHARDS}"));
         has("MaximumConcurrentRuns", &format!("Default: {MAXIMUM_CONCURRENT_RUNS}"));
         has("LogRetentionDays", &format!("Default: {}", LOG_RETENTION_MONTHS * DAYS_PER_MONTH));

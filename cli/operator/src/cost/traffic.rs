@@ -1,5 +1,7 @@
 //! The traffic of a stack, within the limits of the service.
 
+use std::time::Duration;
+
 use aws_adapters::configurations;
 use domain::{
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
@@ -118,6 +120,10 @@ impl Traffic {
     /// Returns the share of the service's events that one configuration exports.
     pub fn share_of_a_configuration(&self) -> f64 {
         1.0 / f64::from(self.0.tenants.max(1))
+    }
+
+    pub fn retention(&self) -> Duration {
+        Duration::from_hours(24) * self.0.retention_days
     }
 
     pub fn runs_per_day(&self) -> f64 {

@@ -1,3 +1,9 @@
+use std::time::Duration;
+
+use domain::{
+    archive::{ArchiveRow, ArchiveTimes},
+    block::BlockId,
+};
 use export_engine::ports::PortError;
 
 use super::{
@@ -69,6 +75,25 @@ async fn one_tenant_is_shown_alone() {
     let tenant = TenantId::parse("acme").unwrap();
     let (statuses, totals) = Survey::of_tenant(&source(), &stack(), &tenant, &Noon).await.unwrap();
     assert_eq!((statuses.len(), totals.configurations, totals.tenants), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn the_tenant_whose_archive_is_furthest_behind_is_named() {
+    let mut survey = Survey::of(&source(), &stack(), &filter(), &Noon).await.unwrap();
+    let mut archive = ArchiveStanding::default();
+    for (tenant, hours) in [("acme", 2), ("late", 30), ("new", 3)] {
+        let tenant = TenantId::parse(tenant).unwrap();
+        let through = Noon.now().saturating_sub(Duration::from_hours(hours));
+        let row = ArchiveRow::new(tenant, Noon.now(), Duration::from_hours(24), &ArchiveTimes::PRODUCTION);
+        archive.add(Some(ArchiveRow { archived_through: BlockId::lowest_at(through), ..row }), Noon.now());
+    }
+    archive.add(None, Noon.now());
+    survey.archive = Some(archive);
+    let text = survey.show(OutputFormat::Table, &Style::for_tests()).unwrap();
+    assert!(text.contains("The archive of 4 tenants is at most 30h behind: late"), "{text}");
+    assert!(text.ends_with("1 rows of the archive can't be read"), "{text}");
+    let json: Value = serde_json::from_str(&survey.show(OutputFormat::Json, &Style::for_tests()).unwrap()).unwrap();
+    assert_eq!((&json["archive"]["lagSeconds"], &json["archive"]["furthest"]), (&108_000.into(), &"late".into()));
 }
 
 #[test]

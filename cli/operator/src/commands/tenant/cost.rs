@@ -58,8 +58,8 @@ pub struct CostArguments {
     #[arg(value_name = "TENANT", value_parser = TenantId::parse)]
     tenants: Vec<TenantId>,
 
-    /// The number of full days before today whose events are counted
-    #[arg(long, default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=31))]
+    /// The number of full days before today whose events are counted: fewer than `TableDays`, because older events are archived
+    #[arg(long, default_value_t = 6, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=31))]
     days: u32,
 
     /// Processor of the functions: the stack's parameter Architecture
@@ -100,6 +100,11 @@ impl Costs {
         arguments: &CostArguments,
         clock: &impl Clock,
     ) -> Result<Self, Failure> {
+        if let Some(period) = stack.table_period.filter(|period| DAY * (arguments.days + 1) > *period) {
+            let most = period.as_secs() / DAY.as_secs() - 1;
+            let detail = format!("--days: the table holds all events of {most} full days; older ones are archived");
+            return Err(Failure::Refused(detail));
+        }
         let to = clock.now().floor_to(DAY);
         let from = to.saturating_sub(DAY * arguments.days);
         let range = BlockRange::between(from, to);
