@@ -17,7 +17,7 @@ from infra.local.settings import ROOT
 from infra.local.stack import Stack
 from tests.e2e.forwarder import Forwarder
 
-BINARY = ROOT / ".aws-sam" / "build" / "ExporterFunction" / "bootstrap"
+BUILT = ROOT / ".aws-sam" / "build"
 # The timeout of the deployed function: a slice of a run ends three minutes earlier.
 INVOCATION_SECONDS = 360
 
@@ -41,10 +41,12 @@ class Exporter:
     function_arn: str
     environment: dict[str, str] = field(repr=False)
     log: Path
+    binary: Path = BUILT / "ExporterFunction" / "bootstrap"
 
     @classmethod
-    def deployed(cls, stack: Stack, log: Path) -> Exporter:
-        deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["exporter"])
+    def deployed(cls, stack: Stack, log: Path, function: str = "exporter", **changes: str) -> Exporter:
+        """Returns the program of a function, with changes to its variables."""
+        deployed = stack.client("lambda").get_function_configuration(FunctionName=stack.functions[function])
         # The emulator lets the account's root assume a role that trusts only Lambda. AWS does not.
         role = stack.client("sts").assume_role(RoleArn=deployed["Role"], RoleSessionName="killed")["Credentials"]
         environment = deployed["Environment"]["Variables"] | {
@@ -61,7 +63,8 @@ class Exporter:
             "AWS_LAMBDA_LOG_GROUP_NAME": deployed["LoggingConfig"]["LogGroup"],
             "AWS_LAMBDA_LOG_STREAM_NAME": "killed",
         }
-        return cls(deployed["FunctionArn"], environment, log)
+        binary = BUILT / f"{function.capitalize()}Function" / "bootstrap"
+        return cls(deployed["FunctionArn"], environment | changes, log, binary)
 
     def invocation(self, payload: dict[str, Any]) -> Invocation:
         """Returns an invocation with a new request id."""
@@ -89,7 +92,7 @@ class Exporter:
             outcome = api.submit(invocation)
             outcome.add_done_callback(lambda _: stop.set())
             process = subprocess.Popen(
-                [BINARY],
+                [self.binary],
                 env=self.environment | {"AWS_LAMBDA_RUNTIME_API": api.address, "AWS_ENDPOINT_URL": forwarder.endpoint},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

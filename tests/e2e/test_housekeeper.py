@@ -188,7 +188,7 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
     content = json.loads(statement)
     assert (content["kind"], content["version"], content["tenantId"], content["reason"]) == (
         "TENANT_ERASURE",
-        1,
+        2,
         name,
         "ticket 4711",
     )
@@ -200,6 +200,7 @@ def test_an_erased_tenant_is_gone_from_every_table_and_others_go_on(
         len(before["events"]) - len(blocks),
     )
     assert content["counts"]["runRecords"] == len(before["runs"])
+    assert content["counts"]["segments"] == 0
     heads = {found["configurationId"]: found["headDigest"] for found in content["configurations"]}
     # The deleted configuration as well: its items in the runs table have the digest.
     assert heads == {customer.id: hashlib.sha256(newest_digest(customer)).hexdigest() for customer in (deleted, kept)}
