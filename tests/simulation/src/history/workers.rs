@@ -141,7 +141,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
     let key = &message.request.key;
     let replay = world.lock().replays.get(key).map(|replay| replay.key.clone());
     let work = async {
-        let Some(replay) = replay else { return engine.run(&message.request).await };
+        let Some(replay) = replay else { return Box::pin(engine.run(&message.request)).await };
         let continued = ReplayMessage { replay, attempt: message.attempt };
         Ok(match Box::pin(engine.replay(&ports, &continued)).await? {
             ReplayOutcome::Succeeded(windows) => RunOutcome::Exported(windows),
