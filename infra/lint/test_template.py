@@ -484,7 +484,7 @@ def test_those_that_archive_and_those_that_read_the_archive_have_the_same_times(
 
 def test_events_stay_in_the_table_for_a_week_at_least() -> None:
     parameter = TEMPLATE["Parameters"]["TableDays"]
-    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (7, 0, 365)
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (0, 0, 365)
     (assertion,) = TEMPLATE["Rules"]["TableDaysSuffice"]["Assertions"]
     ((refused, reference),) = (condition["Fn::Contains"] for condition in assertion["Assert"]["Fn::Not"])
     assert (refused, reference) == ([str(number) for number in range(1, 7)], {"Ref": "TableDays"})

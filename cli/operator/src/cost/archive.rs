@@ -16,7 +16,7 @@ use super::{
     traffic::{DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
-/// `TableDays`, as in template.yaml.
+/// `TableDays` of a stack that archives.
 pub const TABLE_DAYS: f64 = 7.0;
 /// Megabytes of memory of the archiver, as in template.yaml.
 pub const ARCHIVER_MEMORY: f64 = 1_769.0;

@@ -641,7 +641,6 @@ mod tests {
         has("IngestFunction", &format!("MemorySize: {INGEST_MEMORY}"));
         has("ExporterFunction", &format!("MemorySize: {EXPORTER_MEMORY}"));
         has("ArchiverFunction", &format!("MemorySize: {}", archive::ARCHIVER_MEMORY));
-        has("TableDays", &format!("Default: {}", archive::TABLE_DAYS));
         has("WriteShards", &format!("Default: {WRITE_SHARDS}"));
         has("MaximumConcurrentRuns", &format!("Default: {MAXIMUM_CONCURRENT_RUNS}"));
         has("LogRetentionDays", &format!("Default: {}", LOG_RETENTION_MONTHS * DAYS_PER_MONTH));
