@@ -117,9 +117,15 @@ def _is_small() -> bool:
     return page <= MAX_PAGE_BYTES and verification <= MAX_VERIFICATION_BYTES
 
 
-def _tests() -> tuple[int, int]:
+def differential() -> tuple[int, int]:
+    """Compares the page's verification with that of the command line, on the corpus that `cargo test` wrote."""
+    install()
+    return _tests("test/verification.differential.ts")
+
+
+def _tests(pattern: str = "test/**/*.test.ts") -> tuple[int, int]:
     """Counts by the lines "pass 13" and "fail 0", after an information sign. Without them, a failed command counts as one failure."""
-    command = [str(_node()), "--test", "--test-reporter=spec", "test/**/*.test.ts"]
+    command = [str(_node()), "--test", "--test-reporter=spec", pattern]
     outcome = subprocess.run(command, cwd=WEB, env=_environment(), stdout=subprocess.PIPE, text=True, check=False)
     print(outcome.stdout, end="", flush=True)
     counts = {

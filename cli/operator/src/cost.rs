@@ -3,6 +3,7 @@
 //! `price` has the prices, `measured` the measured and assumed figures, `service` and `firehose` the quantities. Free tiers
 //! and volume discounts are left out. docs/COST.md describes the method.
 
+mod account;
 mod archive;
 mod bill;
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub struct Estimate {
 impl Estimate {
     #[must_use]
     pub fn of(traffic: Traffic) -> Self {
-        let service = service::bill(&traffic);
+        let service = account::bill(&traffic);
         let events_per_month = traffic::float(traffic.parameters().events_per_day) * DAYS_PER_MONTH;
         let dollars_per_million_events =
             (events_per_month > 0.0).then(|| Dollars(service.dollars_per_month.0 / events_per_month * 1e6));

@@ -1,6 +1,7 @@
 //! One history: a storm of faults, then calm.
 
 mod archive;
+mod archiver_life;
 mod filters;
 mod people;
 mod queue;

@@ -16,12 +16,8 @@ use super::{
     traffic::{DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
-/// `TableDays` of a stack that archives.
-pub const TABLE_DAYS: f64 = 7.0;
 /// Megabytes of memory of the archiver, as in template.yaml.
 pub const ARCHIVER_MEMORY: f64 = 1_769.0;
-/// Days that `DynamoDB` takes to delete an expired item. AWS says "within a few days"; assumed.
-const DELETION_DAYS: f64 = 1.0;
 /// Days after which segments move to another class of storage, as in template.yaml.
 pub const TRANSITION_DAYS: f64 = 1.0;
 /// Days that an expired version is kept, as in template.yaml.
@@ -39,12 +35,6 @@ const READ_BACK_BYTES: f64 = 4.0 * KILOBYTE * KILOBYTE;
 /// Shorter objects stay in S3 Standard:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html>.
 const LEAST_MOVED_BYTES: f64 = 128.0 * KILOBYTE;
-
-/// Returns the days that blocks are in the events table.
-pub fn days_in_table(traffic: &Traffic) -> f64 {
-    let without = f64::from(traffic.parameters().retention_days) + EXPIRY_GRACE.as_secs_f64() / (24.0 * 3_600.0);
-    without.min(TABLE_DAYS + DELETION_DAYS)
-}
 
 /// The archive of a day, of all tenants together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -139,6 +129,7 @@ pub fn lines(traffic: &Traffic) -> [Line; 11] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::service::days_in_table;
     use crate::cost::tests::{assert_near, traffic};
 
     /// 10,000 blocks of 11,316 bytes a day are 417 in an hour, with 70 bytes for each in the index: 4.74 MB, in one segment.

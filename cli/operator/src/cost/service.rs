@@ -8,7 +8,6 @@ use domain::{
 };
 
 use super::{
-    archive,
     bill::{Bill, Line, Part},
     measured::{
         ANSWER_BYTES, BLOCK_ATTRIBUTES_BYTES, COMPRESSED_SHARES, CONFIGURATION_BYTES, COPY_SECONDS_PER_RAW_GB,
@@ -52,6 +51,9 @@ const POLLED_QUEUES: f64 = 6.0;
 /// Write units to take, renew or return a tenant's share, an item of less than 1 KB.
 const SHARE_UNITS: f64 = 1.0;
 
+/// `TableDays` of a stack that archives.
+pub const TABLE_DAYS: f64 = 7.0;
+
 // ---- From the code. ----
 
 /// Shards of the index of enabled configurations, as in `aws_adapters::configurations`.
@@ -70,6 +72,9 @@ const TEST_PUTS: f64 = 2.0;
 const DIGEST_PUTS: f64 = 2.0;
 
 // ---- From AWS. ----
+
+/// Days that `DynamoDB` takes to delete an expired item. AWS says "within a few days"; assumed.
+const DELETION_DAYS: f64 = 1.0;
 
 /// `DynamoDB` reads are billed by 4 KB.
 pub const READ_UNIT_BYTES: f64 = 4.0 * KILOBYTE;
@@ -289,17 +294,6 @@ impl Dispatches {
     }
 }
 
-/// Returns the bill of the stack's account.
-#[must_use]
-pub fn bill(traffic: &Traffic) -> Bill {
-    let mut lines = ingest_lines(traffic).to_vec();
-    lines.extend(storage_lines(traffic));
-    lines.extend(archive::lines(traffic));
-    lines.extend(export_lines(traffic));
-    lines.extend(standing_lines());
-    Bill::new(lines)
-}
-
 fn line(part: Part, price: &'static Price, quantity: f64) -> Line {
     Line { part, price, quantity }
 }
@@ -311,7 +305,7 @@ pub fn time_price(architecture: Architecture) -> &'static Price {
     }
 }
 
-fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
+pub(super) fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
     let shape = RequestShape::of(traffic);
     let requests = traffic.requests_per_day() * DAYS_PER_MONTH;
     let seconds = shape.milliseconds(traffic) / 1_000.0;
@@ -326,12 +320,17 @@ fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
     ]
 }
 
-fn storage_lines(traffic: &Traffic) -> [Line; 3] {
+/// Returns the days that blocks are in the events table.
+pub(super) fn days_in_table(traffic: &Traffic) -> f64 {
+    let without = f64::from(traffic.parameters().retention_days) + EXPIRY_GRACE.as_secs_f64() / (24.0 * 3_600.0);
+    without.min(TABLE_DAYS + DELETION_DAYS)
+}
+
+pub(super) fn storage_lines(traffic: &Traffic) -> [Line; 3] {
     let parameters = traffic.parameters();
     let shape = RequestShape::of(traffic);
-    let block_bytes = traffic.requests_per_day()
-        * (shape.item_bytes + shape.blocks * STORED_ITEM_BYTES)
-        * archive::days_in_table(traffic);
+    let block_bytes =
+        traffic.requests_per_day() * (shape.item_bytes + shape.blocks * STORED_ITEM_BYTES) * days_in_table(traffic);
     // Kept for one day.
     let record_bytes = if parameters.idempotency_keys {
         traffic.requests_per_day() * (IDEMPOTENCY_RECORD_BYTES + STORED_ITEM_BYTES)
@@ -360,7 +359,7 @@ fn log_bytes(traffic: &Traffic) -> f64 {
     traffic.requests_per_day() * DAYS_PER_MONTH * INGEST_LOG_BYTES + export_log_bytes(traffic)
 }
 
-fn export_lines(traffic: &Traffic) -> [Line; 9] {
+pub(super) fn export_lines(traffic: &Traffic) -> [Line; 9] {
     let parameters = traffic.parameters();
     let run = Run::of(traffic);
     let dispatches = Dispatches::of(traffic);
@@ -396,7 +395,7 @@ fn export_lines(traffic: &Traffic) -> [Line; 9] {
     ]
 }
 
-fn standing_lines() -> [Line; 5] {
+pub(super) fn standing_lines() -> [Line; 5] {
     [
         line(Part::Standing, &price::KMS_KEY, KEYS),
         line(Part::Standing, &price::ALARM, ALARMS),
@@ -452,6 +451,8 @@ fn milliseconds_of(duration: std::time::Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::account::bill;
+    use crate::cost::archive;
     use crate::cost::tests::{assert_near, traffic};
 
     fn shape(change: impl FnOnce(&mut crate::cost::Parameters)) -> RequestShape {

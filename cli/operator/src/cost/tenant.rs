@@ -10,10 +10,10 @@ use domain::{
 use serde::Serialize;
 
 use super::{
+    account,
     bill::Part,
     measured::{EVENT_BYTES, STAMP_BYTES},
     money::Dollars,
-    service,
     traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
 };
 
@@ -79,7 +79,7 @@ impl TenantUsage {
             retention_days: self.retention_days,
             architecture: self.architecture,
         };
-        let bill = |parameters| Traffic::new(parameters).map(|traffic| service::bill(&traffic));
+        let bill = |parameters| Traffic::new(parameters).map(|traffic| account::bill(&traffic));
         let idle = bill(Parameters { events_per_day: 0, ..usual })?;
         let received = bill(usual)?;
         let (mut storage, mut export) = (received.of(Part::Storage) - idle.of(Part::Storage), Dollars::default());

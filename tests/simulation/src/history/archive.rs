@@ -28,34 +28,6 @@ const RESCUE_PERIOD: Duration = Duration::from_mins(2);
 /// The time for which an archiver begins segments.
 const ARCHIVER_TIME: Duration = Duration::from_mins(4);
 
-/// The archiver of a history.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ArchiverLife {
-    /// The time between two invocations.
-    period: Duration,
-    /// The time in which it is dead, from the start of the history on.
-    dead_from: Duration,
-    dead_for: Duration,
-}
-
-/// Draws whether there is an archive, and the life of the archiver: sound, slow, dead for a while or for good.
-pub(super) fn draw_archiver(world: &World) -> Option<ArchiverLife> {
-    let mut state = world.lock();
-    let chance = &mut state.archive_chance;
-    let is_on = chance.happens(200);
-    let life = ArchiverLife {
-        period: Duration::from_mins(if chance.happens(700) { 5 } else { 25 }),
-        dead_from: chance.between(Duration::ZERO, Duration::from_hours(6)),
-        dead_for: if chance.happens(500) {
-            Duration::ZERO
-        } else {
-            chance.between(Duration::from_hours(1), Duration::from_hours(14))
-        },
-    };
-    state.archive.is_on = is_on;
-    is_on.then_some(life)
-}
-
 /// Starts archivers, now and then two at once.
 pub(super) async fn archive(world: Arc<World>, scenario: Scenario) {
     let Some(life) = scenario.archiver else { return };

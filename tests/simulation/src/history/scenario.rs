@@ -7,7 +7,7 @@ use domain::{
     time::Timestamp,
 };
 
-use super::archive::{ArchiverLife, draw_archiver};
+use super::archiver_life::{ArchiverLife, draw_archiver};
 use crate::{
     bug::KnownBug,
     setup::{INTERVAL, LONG_RETENTION},
