@@ -270,7 +270,8 @@ mod tests {
     async fn without_an_archive_no_row_is_read_or_made() {
         let world = world(0);
         assert_eq!(world.days(&tenant()).await, 104);
-        assert_eq!((world.rows.stored().reads, world.rows.stored().rows.len()), (0, 0));
+        let stored = world.rows.stored();
+        assert_eq!((stored.reads, stored.rows.len()), (0, 0));
     }
 
     #[tokio::test]

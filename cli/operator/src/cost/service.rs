@@ -1,7 +1,7 @@
 //! The resources that the service uses, according to the code, template.yaml and docs/ARCHITECTURE.md.
 
 use domain::{
-    block::{MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
+    block::{EXPIRY_GRACE, MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
     digest::MAX_DIGEST_OBJECTS,
     export_run::{HEARTBEAT, SLICE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH},
     interval::ExportInterval,

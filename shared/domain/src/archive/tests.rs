@@ -251,9 +251,12 @@ fn an_erased_tenant_gets_another_archive() {
     let new = ArchiveRow::new(tenant(), now(), DAY * 104, &TIMES);
     assert!(row.archived_from != new.archived_from, "an advance of the earlier archive would be accepted");
     let terms = BlockTerms::parse(7, DAY * 90).unwrap();
-    assert_eq!(terms.expiry(Some(&row), now()), now().saturating_add(DAY * 7));
+    // It has stored no segment yet.
+    assert_eq!(terms.expiry(Some(&row), now()), now().saturating_add(DAY * 104));
+    let works = ArchiveRow { segments_through: before(Duration::ZERO), ..row.clone() };
+    assert_eq!(terms.expiry(Some(&works), now()), now().saturating_add(DAY * 7));
     let two_days_later = now().saturating_add(DAY * 3);
-    assert_eq!(terms.expiry(Some(&row), two_days_later), two_days_later.saturating_add(DAY * 104));
+    assert_eq!(terms.expiry(Some(&works), two_days_later), two_days_later.saturating_add(DAY * 104));
 }
 
 proptest! {

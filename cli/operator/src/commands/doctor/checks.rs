@@ -151,6 +151,6 @@ mod tests {
 
     #[test]
     fn every_queue_and_schedule_is_checked() {
-        assert_eq!(checks().len(), 1 + 17 + 7 + 1 + 3 + 2 + 2);
+        assert_eq!(checks().len(), 1 + 17 + 8 + 1 + 3 + 3 + 2);
     }
 }

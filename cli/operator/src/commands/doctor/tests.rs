@@ -156,7 +156,7 @@ async fn a_schedule_that_is_disabled_or_not_dispatched_fails() {
         results.into_iter().filter(|result| result.check.ends_with("Schedule")).collect::<Vec<_>>()
     };
     let disabled = schedules(results(&Account { is_enabled: false, ..healthy() }).await);
-    assert!(disabled.len() == 7 && disabled.iter().all(|result| !result.is_good && result.detail == "disabled"));
+    assert!(disabled.len() == 8 && disabled.iter().all(|result| !result.is_good && result.detail == "disabled"));
     let missed = schedules(results(&Account { missed: Some("EVERY_24_HOURS"), ..healthy() }).await);
     let bad: Vec<&str> = missed.iter().filter(|result| !result.is_good).map(|result| &*result.detail).collect();
     assert_eq!(bad, ["enabled, no dispatch in 30 h"]);
