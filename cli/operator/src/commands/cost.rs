@@ -22,7 +22,8 @@ const MAX_CONFIGURATIONS: u32 = 1_000_000;
 /// Estimate the monthly cost of the service, compared with Amazon Data Firehose
 ///
 /// Multiplies the service's usage for the traffic by AWS's list prices in US East (N. Virginia), without free tiers and
-/// discounts. docs/COST.md has the prices with their sources, the method, and what is left out. Works offline.
+/// discounts. Events are archived (`TableDays` = 7). docs/COST.md has the prices with their sources, the method, and what is
+/// left out. Works offline.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
