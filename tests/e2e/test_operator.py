@@ -131,7 +131,7 @@ def test_doctor_looks_at_every_part_of_the_stack(operator: Operator, stack: Stac
     scheduler, group = stack.client("scheduler"), stack.description["stackName"]
     entries = scheduler.list_schedules(GroupName=group)["Schedules"]
     states = [scheduler.get_schedule(GroupName=group, Name=entry["Name"])["State"] for entry in entries]
-    assert len(schedules) == len(states) == 7
+    assert len(schedules) == len(states) == 8
     assert sum(checks[name]["isGood"] for name in schedules) == states.count("ENABLED") > 0
     for name in ["SecretKey", "SigningKey", "clock"]:
         assert checks[name]["isGood"], checks[name]

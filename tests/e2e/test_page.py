@@ -136,10 +136,10 @@ def test_from_nothing_to_files_with_a_role(
         expect(page.get_by_role("heading", name="2. Give it access")).to_be_visible()
         trust, permissions = document(page, "Trust policy of the role"), document(page, "Permissions policy")
         page.get_by_role("button", name="Test the connection").click()
-        expect(page.get_by_role("link", name="ROLE_NOT_ASSUMABLE")).to_be_visible()
+        expect(page.get_by_role("link", name="ROLE_NOT_ASSUMABLE")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
         account.create_role("audit-export-page", None, policy=permissions, trust=trust)
         page.get_by_role("button", name="Test the connection").click()
-        expect(page.get_by_text("The bucket can be written to.").first).to_be_visible()
+        expect(page.get_by_text("The bucket can be written to.").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
         export_and_verify(visit, Customer(tenant, account, created(tenant), role_name="audit-export-page"), tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_from_nothing_to_files_with_an_access_key(
         page.get_by_role("radio", name="With an access key").check()
         fill(page, account.destination, Access_key_ID=user.access_key_id, Secret_access_key=user.secret_access_key)
         page.get_by_role("button", name="Create the export and test it").click()
-        expect(page.get_by_text("The bucket can be written to.").first).to_be_visible()
+        expect(page.get_by_text("The bucket can be written to.").first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
         assert user.secret_access_key not in page.content()
         export_and_verify(visit, Customer(tenant, account, created(tenant), credentials=user), tmp_path)
 
