@@ -71,6 +71,6 @@ def test_the_configuration_of_the_collector_is_consistent() -> None:
 def test_the_dollars_are_those_of_the_cost_model() -> None:
     section = PRODUCERS.read_text().partition("\n## Cost\n")[2]
     figures = re.findall(r"\| (\$[0-9.]+) \|", section)
-    assert len(figures) == 4
+    assert len(figures) == 5
     costs = (ROOT / "docs" / "COST.md").read_text()
     assert [figure for figure in figures if f"| {figure} |" not in costs] == []

@@ -472,7 +472,7 @@ def test_those_that_archive_and_those_that_read_the_archive_have_the_same_times(
     variables = {name: RESOURCES[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS}
     times = {"TABLE_DAYS": {"Ref": "TableDays"}, "DEVELOPMENT_ARCHIVE_SECONDS": {"Ref": "DevelopmentArchiveSeconds"}}
     have_them = {name for name in FUNCTIONS if times.items() <= variables[name].items()}
-    others = {"ApiFunction", "NotifierFunction", "VerifierFunction"}
+    others = {"ApiFunction", "NotifierFunction", "PageFunction", "VerifierFunction"}
     assert have_them == FUNCTIONS - others
     assert not [name for name in others for time in times if time in variables[name]]
     have_the_bucket = {name for name in FUNCTIONS if "ARCHIVE_BUCKET" in variables[name]}
