@@ -5,6 +5,7 @@ use export_engine::{
     archive::{Rescue, RescueOutcome, RescueSettings},
     ports::{PortError, RunStore},
 };
+use host::Random;
 use serde::Serialize;
 
 use crate::housekeeper::Housekeeper;
@@ -16,6 +17,7 @@ pub(crate) struct ArchiveReport {
     tenants: u64,
     archive_lag_seconds: u64,
     rescued: u64,
+    late: u64,
     failed: u64,
     is_complete: bool,
 }
@@ -37,14 +39,14 @@ impl Housekeeper {
                 deadline,
             },
         };
-        let RescueOutcome { tenants, furthest_lag, rescued, failed, is_complete } = rescue.run().await?;
-        // Without an archive it grows for ever, and is no alarm.
-        let archive_lag_seconds = if self.settings.terms.table().is_some() { furthest_lag.as_secs() } else { 0 };
+        let outcome = rescue.run(self.clock.bits()).await?;
+        let RescueOutcome { tenants, rescued, late, failed, is_complete, .. } = outcome;
+        let archive_lag_seconds = outcome.lag(self.settings.terms.table().is_some()).as_secs();
         if failed > 0 || !is_complete {
             tracing::error!(tenants, failed, alarm = "SWEEP_INCOMPLETE", "the rescue of the archive is not complete");
         }
         // The alarms of template.yaml read these names.
-        tracing::info!(tenants, archive_lag_seconds, rescued, failed, is_complete, "the archive was looked at");
-        Ok(ArchiveReport { tenants, archive_lag_seconds, rescued, failed, is_complete })
+        tracing::info!(tenants, archive_lag_seconds, rescued, late, failed, is_complete, "the archive was looked at");
+        Ok(ArchiveReport { tenants, archive_lag_seconds, rescued, late, failed, is_complete })
     }
 }

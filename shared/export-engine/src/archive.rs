@@ -10,7 +10,7 @@ mod segment;
 
 pub use self::{
     archiver::{ArchiveOutcome, Archiver, ArchiverSettings},
-    reader::ArchivedBlocks,
+    reader::{ArchivedBlocks, ReaderSettings},
     rescue::{Rescue, RescueOutcome, RescueSettings},
 };
 

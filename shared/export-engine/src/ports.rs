@@ -15,7 +15,9 @@ mod shared;
 mod signer;
 
 pub use self::{
-    archive::{ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, PutSegmentOutcome, SegmentStore},
+    archive::{
+        ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, PutSegmentOutcome, SeenRetentions, SegmentStore,
+    },
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,

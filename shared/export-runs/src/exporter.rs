@@ -12,9 +12,9 @@ use aws_adapters::{
     runs::RunTable,
 };
 use aws_config::SdkConfig;
-use domain::export_run::RunTrigger;
+use domain::{archive::ArchiveTimes, block::EXPIRY_GRACE, export_run::RunTrigger, retention::DEPLOY_MARGIN};
 use export_engine::{
-    archive::ArchivedBlocks,
+    archive::{ArchivedBlocks, ReaderSettings},
     ports::{Encoders, PortError},
     repair::RepairPorts,
     run::EnginePorts,
@@ -26,7 +26,7 @@ use lambda_runtime::Error;
 use crate::settings::{QueueUrls, RunSettings};
 
 /// The blocks of the table and of the archive.
-pub(crate) type Blocks = ArchivedBlocks<EventTableReader, ArchiveTable, SegmentBucket, Machine>;
+pub(crate) type Blocks = ArchivedBlocks<EventTableReader, ArchiveTable, SegmentBucket, RunTable, Machine>;
 
 /// A function that exports, with all services that it uses.
 #[expect(missing_debug_implementations, reason = "its clients have none")]
@@ -107,10 +107,11 @@ impl<E: Encoders> Exporter<E> {
             history: ExportHistory::new(dynamodb.clone(), settings.runs_table.clone()),
             blocks: ArchivedBlocks::new(
                 EventTableReader::new(dynamodb.clone(), settings.events_table.clone()),
-                ArchiveTable::new(dynamodb, settings.events_table.clone()),
+                ArchiveTable::new(dynamodb.clone(), settings.events_table.clone()),
                 SegmentBucket::new(&aws, settings.archive_bucket.clone()),
+                RunTable::new(dynamodb, settings.runs_table.clone()),
                 Machine,
-                settings.archive_times,
+                reader_settings(settings.archive_times),
             ),
             queues: RunQueues::new(&aws, settings.queues.clone()),
             converter: converter.map(|urls| RunQueues::new(&aws, urls)),
@@ -143,10 +144,14 @@ impl<E: Encoders> Exporter<E> {
     }
 }
 
+fn reader_settings(times: ArchiveTimes) -> ReaderSettings {
+    ReaderSettings { times, grace: EXPIRY_GRACE, deploy_margin: DEPLOY_MARGIN }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use aws_config::BehaviorVersion;
-    use domain::{archive::ArchiveTimes, customer_server::CustomerServers};
+    use domain::customer_server::CustomerServers;
     use export_engine::GzipEncoders;
 
     use super::*;
@@ -171,10 +176,11 @@ pub(crate) mod tests {
             history: ExportHistory::new(dynamodb.clone(), "runs".to_owned()),
             blocks: ArchivedBlocks::new(
                 EventTableReader::new(dynamodb.clone(), "events".to_owned()),
-                ArchiveTable::new(dynamodb, "events".to_owned()),
+                ArchiveTable::new(dynamodb.clone(), "events".to_owned()),
                 SegmentBucket::new(&nowhere, "archive".to_owned()),
+                RunTable::new(dynamodb, "runs".to_owned()),
                 Machine,
-                ArchiveTimes::PRODUCTION,
+                reader_settings(ArchiveTimes::PRODUCTION),
             ),
             queues: RunQueues { scheduled: queue(scheduled), manual: queue(manual) },
             converter: Some(RunQueues {

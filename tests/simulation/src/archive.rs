@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, SegmentIndex, SegmentReference},
-    block::BlockId,
+    block::{BlockId, Shard, StoredBlock},
     export_run::BlockRange,
     tenant::TenantId,
     time::Timestamp,
@@ -24,11 +24,15 @@ pub(crate) const TIMES: ArchiveTimes = ArchiveTimes {
     behind: Duration::from_mins(100),
     min_table_period: Duration::from_mins(130),
     row_margin: Duration::from_mins(10),
-    // The shortest retention of histories, and the grace.
-    min_lifetime: Duration::from_mins(5 * 60 - 10),
     segment_margin: Duration::from_mins(10),
 };
 const _: () = assert!(TIMES.are_sound());
+
+/// The margin around a change of the retention that the engine assumes.
+pub(crate) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
+
+/// The time for which time to live leaves some of the references that have expired.
+const LATE_DELETION: Duration = Duration::from_mins(40);
 
 /// Everything about archives.
 #[derive(Debug, Default)]
@@ -38,6 +42,14 @@ pub(crate) struct ArchiveState {
     pub(crate) rows: BTreeMap<TenantId, ArchiveRow>,
     pub(crate) references: BTreeMap<(TenantId, BlockId), SegmentReference>,
     pub(crate) objects: BTreeMap<String, Bytes>,
+    /// The time for which blocks are kept after their retention.
+    pub(crate) grace: Duration,
+    /// True in histories whose rescue is dead for so long that blocks may be lost. Then reads of them have to fail.
+    pub(crate) may_lose: bool,
+    /// What was deleted before its full expiry, as point-in-time recovery has it.
+    pub(crate) backup: BTreeMap<(TenantId, BlockId), (Shard, StoredBlock)>,
+    /// A reference that somebody has deleted, until it is restored.
+    pub(crate) lost: Option<((TenantId, BlockId), SegmentReference)>,
     /// The full expiry of blocks with the short one.
     pub(crate) full_expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
     /// The blocks that were read from the archive.
@@ -48,7 +60,8 @@ impl ArchiveState {
     /// Returns whether a segment that counts has the block.
     pub(crate) fn has(&self, tenant: &TenantId, id: BlockId) -> bool {
         let covering = self.references.range((tenant.clone(), id)..).next();
-        covering.is_some_and(|((owner, _), segment)| {
+        let lost = self.lost.as_ref().map(|(name, segment)| (name, segment));
+        covering.into_iter().chain(lost).any(|((owner, _), segment)| {
             owner == tenant && segment.covers.contains(id) && self.blocks_of(tenant, segment).contains(&id)
         })
     }
@@ -66,16 +79,22 @@ impl ArchiveState {
         Some(BlockRange { first: row.archived_from, end: row.archived_through.min(old) })
     }
 
-    /// Deletes everything that may be deleted.
+    /// Returns whether a read of the block fails, because it may be gone.
+    pub(crate) fn refuses(&self, tenant: &TenantId, id: BlockId, now: Timestamp) -> bool {
+        let range = BlockRange { first: id, end: id.next() };
+        self.rows.get(tenant).is_some_and(|row| row.check_behind(range, now, &TIMES).is_err())
+    }
+
+    /// Deletes everything that may be deleted: objects at once, and half of the references later.
     pub(crate) fn delete_expired(&mut self, now: Timestamp) {
         let Self { rows, references, objects, .. } = self;
         rows.retain(|_, row| row.expires_at > now);
         references.retain(|_, segment| {
-            let stays = segment.expires_at > now;
-            if !stays {
+            if segment.expires_at <= now {
                 objects.remove(&segment.object_key);
             }
-            stays
+            let is_late = segment.sha256.0.first().is_some_and(|byte| byte % 2 == 0);
+            segment.expires_at.saturating_add(if is_late { LATE_DELETION } else { Duration::ZERO }) > now
         });
     }
 

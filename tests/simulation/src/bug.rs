@@ -76,6 +76,10 @@ pub enum KnownBug {
     ExpiryWithoutRow,
     /// Nobody extends the expiry of blocks that are not archived in time.
     RescueMissing,
+    /// A rescue that comes too late says that all blocks are there.
+    LateRescueOpensGate,
+    /// A reference that is missing counts as expired although its blocks are not.
+    LostReferenceExpires,
     /// The archive of a tenant moves whatever another archiver has done since.
     ArchiveMovesUnconditionally,
 }

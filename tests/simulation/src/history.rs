@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 pub(crate) use self::repairs::places_of_window;
 use self::{
-    archive::{archive, rescue},
+    archive::{accept, archive, lose_reference, rescue},
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
@@ -63,6 +63,8 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     if scenario.archiver.is_some() {
         tokio::spawn(archive(Arc::clone(&world), scenario));
         tokio::spawn(rescue(Arc::clone(&world), scenario));
+        tokio::spawn(accept(Arc::clone(&world)));
+        tokio::spawn(lose_reference(Arc::clone(&world), storm));
     }
     tokio::spawn(schedule(Arc::clone(&world), scenario, keys.clone()));
     tokio::spawn(sweep(Arc::clone(&world)));
@@ -89,6 +91,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     }
     let counters = *counters.lock().unwrap_or_else(PoisonError::into_inner);
     let mut state = world.lock();
+    state.check_kept(world.now());
     if scenario.repairs {
         check_repairs::check(&mut state, &keys, world.now(), scenario.hopeless);
     }

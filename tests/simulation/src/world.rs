@@ -347,6 +347,28 @@ impl WorldState {
         found.next().map_or_else(|| self.archive.has(tenant, id), |block| block.check(tenant).is_ok())
     }
 
+    /// Checks the tenet of the archive: a block whose full expiry is not over is in the table or in a segment that counts, unless
+    /// somebody damaged it. What was lost because archiver and rescue were dead has to stop its readers.
+    pub(crate) fn check_kept(&mut self, now: Timestamp) {
+        let is_in_table = |tenant: &TenantId, id| {
+            Shard::ALL
+                .iter()
+                .any(|shard| self.blocks.get(&(tenant.clone(), *shard)).is_some_and(|blocks| blocks.contains_key(id)))
+        };
+        let archive = &self.archive;
+        let landed = self.landed.iter().flat_map(|(tenant, blocks)| blocks.keys().map(move |id| (tenant, id)));
+        let lost = landed
+            .filter(|(tenant, id)| {
+                let name = ((*tenant).clone(), **id);
+                archive.full_expires_at.get(&name).is_some_and(|end| *end > now) && !self.damaged.contains(&name)
+            })
+            .filter(|(tenant, id)| !is_in_table(tenant, id) && !archive.has(tenant, **id))
+            .find(|(tenant, id)| !(archive.may_lose && archive.refuses(tenant, **id, now)));
+        if let Some((tenant, id)) = lost {
+            self.violations.push(format!("{id} of {tenant} is neither in the table nor in the archive"));
+        }
+    }
+
     /// Returns the version that changed the connection of a configuration last. `None`: it is newer than `read`.
     pub(crate) fn connection_of(&self, key: &ConfigurationKey, read: u64) -> Option<u64> {
         let version = self.reconnected.get(key).copied().unwrap_or_default();

@@ -7,7 +7,8 @@ use domain::{
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
 use export_engine::ports::{
-    CorruptBlocks, KnownCorruptBlock, PortError, RegionCircuits, ShareRequest, TenantShare, TenantShares,
+    CorruptBlocks, KnownCorruptBlock, PortError, RegionCircuits, SeenRetentions, ShareRequest, TenantShare,
+    TenantShares,
 };
 
 use super::{
@@ -61,6 +62,12 @@ impl CorruptBlocks for RunTable {
         expires_at: Timestamp,
     ) -> Result<(), PortError> {
         self.put_corrupt_block(tenant, block, found_at, expires_at).await
+    }
+}
+
+impl SeenRetentions for RunTable {
+    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
+        self.read_retention_history().await
     }
 }
 

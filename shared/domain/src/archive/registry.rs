@@ -139,13 +139,13 @@ impl ArchiveRow {
         }
     }
 
-    /// Returns the blocks whose expiry the rescue has to extend at `now`. `None`: the archive is not behind, or they are
-    /// extended.
+    /// Returns the blocks whose expiry the rescue has to extend at `now`. `None`: the archive is not behind, or they were extended
+    /// not long ago.
     #[must_use]
     pub fn to_rescue(&self, now: Timestamp, times: &ArchiveTimes) -> Option<BlockRange> {
         let end = BlockId::lowest_at(now.saturating_sub(times.rescued_from_age));
         let range = BlockRange { first: self.safe_through(), end };
-        (self.lag(now) > times.rescued_after && !range.is_empty()).then_some(range)
+        (now.saturating_since(range.first.timestamp()) > times.rescued_after && !range.is_empty()).then_some(range)
     }
 
     /// Returns the block before which every block is archived or has the full expiry.

@@ -14,8 +14,11 @@ pub const MAX_SEGMENT_BLOCKS: u32 = 16_384;
 /// `RetentionDays` deletes nothing that has to be kept longer. Days may be added; none may be removed or changed.
 pub const DAY_CLASSES: [u16; 11] = [30, 60, 110, 140, 210, 400, 800, 1_200, 1_900, 2_600, 3_700];
 
-/// The most days from the stamp of a block to its full expiry: the longest `RetentionDays`, `EXPIRY_GRACE` and margins.
-const MAX_DAYS: u16 = 3_650 + 14 + 2;
+/// The days by which an object outlives its reference at least: time to live takes some to delete it.
+const OBJECT_MARGIN_DAYS: u16 = 3;
+
+/// The most days for which an object has to be kept: the longest `RetentionDays`, `EXPIRY_GRACE` and margins.
+const MAX_DAYS: u16 = 3_650 + 14 + 2 + OBJECT_MARGIN_DAYS;
 const _: () = assert!(DAY_CLASSES[DAY_CLASSES.len() - 1] >= MAX_DAYS);
 
 /// One of [`DAY_CLASSES`].
@@ -23,10 +26,11 @@ const _: () = assert!(DAY_CLASSES[DAY_CLASSES.len() - 1] >= MAX_DAYS);
 pub struct DayClass(u16);
 
 impl DayClass {
-    /// Returns the class of objects that have to be kept for `time` after their last block was stamped.
+    /// Returns the class of objects whose references are kept for `time` after the last block was stamped: the least one that
+    /// outlives them.
     #[must_use]
     pub fn of(time: Duration) -> Self {
-        let fits = |days: &u16| Duration::from_hours(u64::from(*days) * 24) >= time;
+        let fits = |days: &u16| Duration::from_hours(u64::from(days.saturating_sub(OBJECT_MARGIN_DAYS)) * 24) >= time;
         let longest = DAY_CLASSES.last().copied().unwrap_or(MAX_DAYS);
         Self(DAY_CLASSES.into_iter().find(fits).unwrap_or(longest))
     }

@@ -124,10 +124,11 @@ fn a_key_names_class_tenant_day_range_and_content() {
 
 #[test]
 fn a_class_keeps_what_has_to_be_kept() {
-    for (days, expected) in [(1, 30), (30, 30), (31, 60), (106, 110), (381, 400), (3_666, 3_700)] {
+    for (days, expected) in [(1, 30), (27, 30), (28, 60), (30, 60), (105, 110), (110, 140), (381, 400), (3_666, 3_700)]
+    {
         assert_eq!(DayClass::of(DAY * days).days(), expected, "{days}");
     }
-    assert_eq!(DayClass::of(DAY * 30 + Duration::from_secs(1)).days(), 60);
+    assert_eq!(DayClass::of(DAY * 27 + Duration::from_secs(1)).days(), 60);
     assert!(DAY_CLASSES.is_sorted());
 }
 
@@ -226,7 +227,10 @@ fn the_rescue_begins_after_three_days_and_goes_on_where_it_was() {
     let end = before(DAY * 2);
     assert_eq!(late.to_rescue(now(), &TIMES), Some(BlockRange { first: before(DAY * 4), end }));
     let extended = |age| ArchiveRow { extended_through: Some(before(age)), ..late.clone() };
-    assert_eq!(extended(DAY * 3).to_rescue(now(), &TIMES), Some(BlockRange { first: before(DAY * 3), end }));
+    let first = before(DAY * 3 + HOUR);
+    assert_eq!(extended(DAY * 3 + HOUR).to_rescue(now(), &TIMES), Some(BlockRange { first, end }));
+    // A tenant is rescued once a day, not with each sweep.
+    assert_eq!(extended(DAY * 3).to_rescue(now(), &TIMES), None);
     assert_eq!(extended(DAY * 2).to_rescue(now(), &TIMES), None);
     // That of an earlier rescue.
     assert_eq!(extended(DAY * 20).to_rescue(now(), &TIMES).unwrap().first, before(DAY * 4));

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    block::{EXPIRY_GRACE, INGEST_WRITE_BOUND},
+    block::{BlockId, INGEST_WRITE_BOUND},
     export_run::{MAX_CLOCK_SKEW, MIN_SETTLE},
+    time::Timestamp,
 };
 
 /// The times of the archive. They are one value, so that the simulation can play days in hours: [`ArchiveTimes::are_sound`]
@@ -21,7 +22,7 @@ pub struct ArchiveTimes {
     pub cached: Duration,
     /// A block gets the short expiry only if its tenant's archive is at most this far behind its stamp.
     pub fresh: Duration,
-    /// The rescue begins once the archive of a tenant is this far behind.
+    /// The rescue begins once blocks of this age are neither archived nor rescued.
     pub rescued_after: Duration,
     /// The age from which on the rescue extends the expiry of blocks. No block of this age is still being written.
     pub rescued_from_age: Duration,
@@ -33,11 +34,12 @@ pub struct ArchiveTimes {
     pub min_table_period: Duration,
     /// A registry row outlives the segments and the short-lived blocks of its tenant by this time.
     pub row_margin: Duration,
-    /// No block that was written with the full expiry, and no segment, ends earlier than this after its stamp.
-    pub min_lifetime: Duration,
     /// A segment outlives its blocks by this time at least.
     pub segment_margin: Duration,
 }
+
+/// The time before their expiry from which on blocks don't count as stored: the clocks of the rescue and of the table differ.
+const DELETION_MARGIN: Duration = MAX_CLOCK_SKEW.saturating_mul(2);
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -55,15 +57,20 @@ impl ArchiveTimes {
         behind: Duration::from_hours(6 * 24),
         min_table_period: Duration::from_hours(7 * 24),
         row_margin: Duration::from_hours(2 * 24),
-        min_lifetime: EXPIRY_GRACE.saturating_add(DAY),
         segment_margin: DAY,
     };
+
+    /// Returns the block from which on no block is deleted at `now`, whatever its expiry.
+    #[must_use]
+    pub fn surely_stored_from(&self, now: Timestamp) -> BlockId {
+        BlockId::lowest_at(now.saturating_sub(self.min_table_period.saturating_sub(DELETION_MARGIN)))
+    }
 
     /// Returns whether the times have the relations that the argument of docs/SEMANTICS.md needs.
     #[must_use]
     pub const fn are_sound(&self) -> bool {
         let Self { span, new_row_age, idle, cached, fresh, rescued_after, rescued_from_age, .. } = *self;
-        let Self { read_from_table, behind, min_table_period, row_margin, min_lifetime, segment_margin, .. } = *self;
+        let Self { read_from_table, behind, min_table_period, row_margin, segment_margin, .. } = *self;
         let skew = MAX_CLOCK_SKEW.as_secs();
         // A block that a writer stamps right before or after it creates the row lies in the archive's range.
         new_row_age.as_secs() > INGEST_WRITE_BOUND.as_secs() + skew
@@ -78,9 +85,8 @@ impl ArchiveTimes {
             // The rescue has time until a read fails, and the read has time until the blocks may be deleted.
             && read_from_table.as_secs() > rescued_after.as_secs()
             && behind.as_secs() > read_from_table.as_secs() + skew
-            && min_table_period.as_secs() > behind.as_secs() + skew
+            && min_table_period.as_secs() > behind.as_secs() + skew + DELETION_MARGIN.as_secs()
             && row_margin.as_secs() > cached.as_secs() + skew
-            && min_lifetime.as_secs() > min_table_period.as_secs()
             && segment_margin.as_secs() > skew
     }
 }

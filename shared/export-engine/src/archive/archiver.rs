@@ -21,7 +21,7 @@ use super::{
     segment::{NextSegment, read_segment},
 };
 use crate::{
-    alarms::{ARCHIVE_BEHIND, CORRUPT_BLOCK_FOUND},
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED, CORRUPT_BLOCK_FOUND},
     merge::BlockMerge,
     ports::{ArchiveRecords, BlockSource, CorruptBlocks, ErrorKind, KnownCorruptBlock, PortError, SegmentStore},
 };
@@ -77,8 +77,9 @@ pub struct ArchiveOutcome {
     pub is_complete: bool,
 }
 
-/// The rows that have something to archive, the furthest behind first.
-type Waiting = BTreeMap<(BlockId, TenantId), ArchiveRow>;
+/// The rows that have something to archive, by the segments that they got in this invocation: no tenant gets a second one while
+/// another waits for its first. Of those with as many, the furthest behind is first.
+type Waiting = BTreeMap<(u32, BlockId, TenantId), ArchiveRow>;
 
 /// The outcome of a step for one tenant.
 enum Step {
@@ -96,7 +97,7 @@ where
     C: CorruptBlocks,
     K: Clock,
 {
-    /// Archives one segment of each tenant in turn, the furthest behind first, until everything is archived or the time is over.
+    /// Archives one segment of each tenant in turn, in each turn the furthest behind first, until everything is archived or the time is over.
     /// It begins to read the registry at a random shard, so that two invocations meet rarely. They do no harm if they do.
     ///
     /// # Errors
@@ -107,22 +108,22 @@ where
         let mut steps = FuturesUnordered::new();
         loop {
             while steps.len() < self.settings.concurrency.max(1) {
-                let Some((_, row)) = waiting.pop_first() else { break };
+                let Some(((turns, ..), row)) = waiting.pop_first() else { break };
                 if self.clock.now() >= self.settings.deadline {
                     outcome.is_complete = false;
                     waiting.clear();
                     break;
                 }
-                steps.push(async move { (self.step(&row).await, row) });
+                steps.push(async move { (self.step(&row).await, row, turns + 1) });
             }
-            let Some((step, row)) = steps.next().await else { return Ok(outcome) };
+            let Some((step, row, turns)) = steps.next().await else { return Ok(outcome) };
             match step {
                 Ok(Step::Advanced { row, blocks, stored_bytes }) => {
                     outcome.segments += u64::from(blocks > 0);
                     outcome.blocks += blocks;
                     outcome.stored_bytes += stored_bytes;
                     if row.archived_through < self.settled_end() {
-                        waiting.insert((row.archived_through, row.tenant.clone()), row);
+                        waiting.insert((turns, row.archived_through, row.tenant.clone()), row);
                     }
                 }
                 Ok(Step::Moved) => {
@@ -148,16 +149,17 @@ where
                 for row in page.rows {
                     match row {
                         Ok(row) if row.is_due(self.settled_end(), &self.settings.times) => {
-                            if due.len() < MAX_TENANTS {
-                                due.insert((row.archived_through, row.tenant.clone()), row);
-                            } else {
+                            due.insert((0, row.archived_through, row.tenant.clone()), row);
+                            if due.len() > MAX_TENANTS {
+                                due.pop_last();
                                 outcome.is_complete = false;
                             }
                         }
                         Ok(_) => {}
                         Err(error) => {
                             outcome.failed += 1;
-                            tracing::error!(%error, "a registry row can't be read: its tenant is not archived");
+                            tracing::error!(%error, alarm = ARCHIVE_DAMAGED,
+                                "a registry row can't be read: its tenant is not archived");
                         }
                     }
                 }

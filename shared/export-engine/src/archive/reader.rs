@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use host::Clock;
 
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
-    ports::{ArchiveRecords, BlockPage, BlockSource, ErrorKind, PortError, SegmentStore, StoredItem},
+    ports::{ArchiveRecords, BlockPage, BlockSource, ErrorKind, PortError, SeenRetentions, SegmentStore, StoredItem},
 };
 
 /// The bytes of a page, unless one block has more. A merge holds two pages.
@@ -30,42 +31,58 @@ const MAX_CONCURRENT_READS: usize = 8;
 /// The indexes that are kept between the pages of large segments: of the page that is used, and the next.
 const MAX_INDEXES: usize = 2;
 
+/// The settings of readers.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderSettings {
+    pub times: ArchiveTimes,
+    /// The time for which a block is kept after its retention.
+    pub grace: Duration,
+    /// The time around a change of the retention in which writers may have used either value.
+    pub deploy_margin: Duration,
+}
+
 /// A source of blocks that reads what is archived from segments, and everything else from the table.
 #[derive(Debug)]
-pub struct ArchivedBlocks<T, A, S, K> {
+pub struct ArchivedBlocks<T, A, S, R, K> {
     /// The table alone.
     table: T,
     records: A,
     store: S,
+    retentions: R,
     clock: K,
-    times: ArchiveTimes,
+    settings: ReaderSettings,
     /// The indexes of the segments that were read last, by the keys of their objects.
     indexes: Mutex<VecDeque<(String, Arc<SegmentIndex>)>>,
 }
 
-impl<T, A, S, K> ArchivedBlocks<T, A, S, K> {
+impl<T, A, S, R, K> ArchivedBlocks<T, A, S, R, K> {
     /// Returns a source over the table, which must have no archive, and the ports of the archive.
     #[must_use]
-    pub fn new(table: T, records: A, store: S, clock: K, times: ArchiveTimes) -> Self {
-        Self { table, records, store, clock, times, indexes: Mutex::default() }
+    pub fn new(table: T, records: A, store: S, retentions: R, clock: K, settings: ReaderSettings) -> Self {
+        Self { table, records, store, retentions, clock, settings, indexes: Mutex::default() }
     }
 }
 
-impl<T, A, S, K> BlockSource for ArchivedBlocks<T, A, S, K>
+impl<T, A, S, R, K> BlockSource for ArchivedBlocks<T, A, S, R, K>
 where
     T: BlockSource,
     A: ArchiveRecords,
     S: SegmentStore,
+    R: SeenRetentions,
     K: Clock,
 {
     /// A range that is young enough is in the table: normal runs don't even read the registry row.
     async fn layout(&self, tenant: &TenantId, range: BlockRange) -> Result<BlockLayout, PortError> {
-        let now = self.clock.now();
-        if !BlockLayout::needs_row(range, now, &self.times) {
+        let (now, times) = (self.clock.now(), &self.settings.times);
+        if !BlockLayout::needs_row(range, now, times) {
             return Ok(BlockLayout::in_table(range));
         }
-        let row = self.records.archive_row(tenant).await?;
-        BlockLayout::of(row.as_ref(), range, now, &self.times).map_err(|behind| {
+        let row = self.records.archive_row(tenant).await.inspect_err(|error| {
+            if error.kind == ErrorKind::Internal {
+                tracing::error!(%tenant, %error, alarm = ARCHIVE_DAMAGED, "the registry row of a tenant can't be read");
+            }
+        })?;
+        BlockLayout::of(row.as_ref(), range, now, times).map_err(|behind| {
             tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
             PortError::internal_from("read blocks behind the archive", behind)
         })
@@ -77,10 +94,13 @@ where
 
     async fn archived_page(&self, tenant: &TenantId, range: BlockRange) -> Result<BlockPage, PortError> {
         let listed = self.records.segments(tenant, range).await?;
+        // The object of a reference that has expired may be gone already.
+        let now = self.clock.now();
+        let kept: Vec<_> = listed.iter().filter(|segment| segment.expires_at > now).collect();
         let (mut position, mut length) = (range.first, 0);
         let mut page: Vec<&SegmentReference> = Vec::new();
-        for segment in &listed {
-            self.check_tiled(tenant, position, segment.covers.first, page.last().copied())?;
+        for segment in &kept {
+            self.check_tiled(tenant, position, segment.covers.first, page.last().copied()).await?;
             if segment.length > PAGE_LENGTH && page.is_empty() {
                 return self.page_of_large(tenant, segment, range).await;
             }
@@ -91,9 +111,10 @@ where
             page.push(segment);
             position = segment.covers.end;
         }
-        if listed.is_empty() {
-            self.check_tiled(tenant, position, range.end, None)?;
-            position = range.end;
+        if kept.is_empty() {
+            let end = listed.last().map_or(range.end, |last| last.covers.end.min(range.end));
+            self.check_tiled(tenant, position, end, None).await?;
+            position = end;
         }
         let blocks: Vec<_> = page.into_iter().map(|segment| self.whole(tenant, segment, range)).collect();
         let blocks: Vec<Vec<StoredItem>> = iter(blocks).buffered(MAX_CONCURRENT_READS).try_collect().await?;
@@ -101,27 +122,32 @@ where
     }
 }
 
-impl<T, A, S, K> ArchivedBlocks<T, A, S, K>
+impl<T, A, S, R, K> ArchivedBlocks<T, A, S, R, K>
 where
     S: SegmentStore,
+    R: SeenRetentions,
     K: Clock,
     T: Sync,
     A: Sync,
 {
     /// Checks that a segment begins where the previous one of the page, if there is one, has ended. A reference that is gone is
-    /// an error, unless everything that it covered is so old that it may have expired: time to live deletes in any order, and
-    /// the window of a run may reach back further than its retention.
-    fn check_tiled(
+    /// an error, unless everything that it covered lies before the time from which on every block is still stored: time to live
+    /// deletes in any order, and the window of a run may reach back further than its retention.
+    async fn check_tiled(
         &self,
         tenant: &TenantId,
         end: BlockId,
         next: BlockId,
         previous: Option<&SegmentReference>,
     ) -> Result<(), PortError> {
-        let now = self.clock.now();
-        let has_expired = next.timestamp().saturating_add(self.times.min_lifetime) <= now;
-        let is_tiled = next == end || (next < end && previous.is_none()) || (next > end && has_expired);
-        if is_tiled { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }
+        if next == end || (next < end && previous.is_none()) {
+            return Ok(());
+        }
+        let ReaderSettings { grace, deploy_margin, .. } = self.settings;
+        let history = self.retentions.seen_retentions().await?;
+        let floor = history.floor(self.clock.now().saturating_sub(grace), deploy_margin);
+        let has_expired = next > end && next <= BlockId::lowest_at(floor);
+        if has_expired { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }
     }
 
     /// Reads bytes of a segment. One that is gone or too short raises the alarm.

@@ -1,14 +1,16 @@
 //! The rescue: blocks of tenants whose archive is behind get the full expiry.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, future::ready, time::Duration};
 
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, RegistryShard},
     block::{BlockId, Shard},
     export_run::BlockRange,
     retention::RetentionHistory,
+    tenant::TenantId,
     time::Timestamp,
 };
+use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
 use host::Clock;
 
 use crate::{
@@ -16,8 +18,15 @@ use crate::{
     ports::{ArchiveRecords, BlockExpiry, PortError},
 };
 
-/// The spans after which the progress of a tenant is stored.
-const SPANS_OF_STEP: u32 = 6;
+/// The tenants that are rescued at a time, and the shards of each.
+const CONCURRENT_TENANTS: usize = 4;
+const CONCURRENT_SHARDS: usize = 4;
+
+/// The pages of a shard after which the progress of a tenant is stored, and it is the turn of the next.
+const PAGES_OF_PIECE: u32 = 8;
+
+/// The most tenants that one invocation rescues. The others come next: they are further behind then.
+const MAX_TENANTS: usize = 20_000;
 
 /// The settings of the rescue.
 #[derive(Clone, Debug)]
@@ -28,7 +37,7 @@ pub struct RescueSettings {
     pub deploy_margin: Duration,
     pub grace: Duration,
     pub times: ArchiveTimes,
-    /// The time after which no further step is begun.
+    /// The time after which no further page is begun.
     pub deadline: Timestamp,
 }
 
@@ -48,12 +57,48 @@ pub struct RescueOutcome {
     pub tenants: u64,
     /// How far the archive of the tenant that is furthest behind is.
     pub furthest_lag: Duration,
+    /// The longest time since which the blocks of a tenant wait for their rescue.
+    pub overdue: Duration,
     /// The tenants whose blocks got the full expiry.
     pub rescued: u64,
+    /// The tenants with blocks that may have been deleted before. Their archives stay closed, with an alarm.
+    pub late: u64,
     /// The tenants whose rescue failed. The next one goes on where it was.
     pub failed: u64,
     /// True if every row was read and every rescue is done.
     pub is_complete: bool,
+}
+
+impl RescueOutcome {
+    /// Returns how late the archive is, for its alarm. Where nothing is archived any more, blocks with the short expiry may be
+    /// left from before: then it is how late their rescue is.
+    #[must_use]
+    pub fn lag(&self, is_archiving: bool) -> Duration {
+        if is_archiving { self.furthest_lag } else { self.overdue }
+    }
+}
+
+/// The place of a tenant among those that wait: no tenant has two turns while another one waits for its first, and of those
+/// with as many turns, the furthest behind is first. The last number makes it unique.
+type Turn = (u32, BlockId, usize);
+
+/// The rest of a tenant's rescue.
+struct Work {
+    row: ArchiveRow,
+    range: BlockRange,
+    /// The blocks that may be deleted in part. What is left of them is kept, too, but after those that are still there.
+    older: Option<BlockRange>,
+    kept: Duration,
+    /// True if some of the blocks may have been deleted, so that the row must not say that all are there.
+    is_late: bool,
+}
+
+/// The outcome of a turn.
+enum Piece {
+    Done,
+    Continues,
+    /// Another rescue goes on, the tenant was erased, or the answer to a request that worked was lost.
+    Moved,
 }
 
 impl<R, E, K> Rescue<'_, R, E, K>
@@ -62,18 +107,80 @@ where
     E: BlockExpiry,
     K: Clock,
 {
-    /// Rescues the blocks of every tenant whose archive is behind.
+    /// Rescues the blocks of every tenant whose archive is behind: a bounded piece of each in turn, the furthest behind first.
+    /// It begins to read the registry at a random shard, so that of those equally far behind, others are first each time.
     ///
     /// # Errors
     /// Those of reading the registry. A failure of one tenant is logged and stops no other.
-    pub async fn run(&self) -> Result<RescueOutcome, PortError> {
+    pub async fn run(&self, random: u128) -> Result<RescueOutcome, PortError> {
         let mut outcome = RescueOutcome { is_complete: true, ..RescueOutcome::default() };
-        for shard in RegistryShard::all() {
-            let mut after = None;
+        let mut waiting = self.read_rows(random, &mut outcome).await?;
+        let mut pieces = FuturesUnordered::new();
+        loop {
+            while pieces.len() < CONCURRENT_TENANTS {
+                let Some((turn, mut work)) = waiting.pop_first() else { break };
+                if self.clock.now() >= self.settings.deadline {
+                    outcome.is_complete = false;
+                    waiting.clear();
+                    break;
+                }
+                pieces.push(async move {
+                    let piece = self.rescue_piece(&mut work).await;
+                    (turn, work, piece)
+                });
+            }
+            let Some(((turns, _, number), work, piece)) = pieces.next().await else { return Ok(outcome) };
+            let tenant = &work.row.tenant;
+            match piece {
+                Ok(Piece::Continues) => {
+                    waiting.insert((turns + 1, work.range.first, number), work);
+                }
+                Ok(Piece::Done) => {
+                    outcome.rescued += 1;
+                    outcome.late += u64::from(work.is_late);
+                    tracing::warn!(%tenant, "the archive of a tenant is behind: its blocks are kept for longer");
+                }
+                Ok(Piece::Moved) => {
+                    outcome.is_complete = false;
+                    tracing::info!(%tenant, "another rescue works on the tenant, or it was erased");
+                }
+                Err(error) => {
+                    tracing::error!(%error, %tenant, "a rescue failed; the next one goes on");
+                    outcome.failed += 1;
+                    outcome.is_complete = false;
+                }
+            }
+        }
+    }
+
+    /// Reads the whole registry before anything is rescued, so that the order is not that of the registry.
+    async fn read_rows(&self, random: u128, outcome: &mut RescueOutcome) -> Result<BTreeMap<Turn, Work>, PortError> {
+        let shards: Vec<_> = RegistryShard::all().collect();
+        let start = usize::try_from(random % shards.len().max(1) as u128).unwrap_or(0);
+        let (later, earlier) = shards.split_at(start.min(shards.len()));
+        let (mut waiting, mut number) = (BTreeMap::new(), 0);
+        for shard in earlier.iter().chain(later) {
+            let mut after: Option<TenantId> = None;
             loop {
-                let page = self.records.archive_rows(shard, after.as_ref()).await?;
+                let page = self.records.archive_rows(*shard, after.as_ref()).await?;
                 for row in page.rows {
-                    self.rescue_row(row, &mut outcome).await;
+                    outcome.tenants += 1;
+                    number += 1;
+                    match row {
+                        Ok(row) => {
+                            let Some(work) = self.work(row, outcome) else { continue };
+                            waiting.insert((0, work.range.first, number), work);
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "a registry row can't be read: its tenant is not rescued");
+                            outcome.failed += 1;
+                            outcome.is_complete = false;
+                        }
+                    }
+                    if waiting.len() > MAX_TENANTS {
+                        waiting.pop_last();
+                        outcome.is_complete = false;
+                    }
                 }
                 after = page.next;
                 if after.is_none() {
@@ -81,65 +188,81 @@ where
                 }
             }
         }
-        Ok(outcome)
+        Ok(waiting)
     }
 
-    async fn rescue_row(&self, row: Result<ArchiveRow, PortError>, outcome: &mut RescueOutcome) {
-        outcome.tenants += 1;
-        let row = match row {
-            Ok(row) => row,
-            Err(error) => {
-                tracing::error!(%error, "a registry row can't be read: its tenant is not rescued");
-                outcome.failed += 1;
-                outcome.is_complete = false;
-                return;
-            }
-        };
-        outcome.furthest_lag = outcome.furthest_lag.max(row.lag(self.clock.now()));
-        let Some(range) = row.to_rescue(self.clock.now(), &self.settings.times) else { return };
-        match self.rescue(&row, range).await {
-            Ok(is_complete) => {
-                outcome.rescued += 1;
-                outcome.is_complete &= is_complete;
-            }
-            Err(error) => {
-                tracing::error!(%error, tenant = %row.tenant, "a rescue failed; the next one goes on");
-                outcome.failed += 1;
-                outcome.is_complete = false;
-            }
-        }
-    }
-
-    /// Rescues the blocks of a tenant. `false`: there was no time for all of them.
-    async fn rescue(&self, row: &ArchiveRow, range: BlockRange) -> Result<bool, PortError> {
-        let RescueSettings { retention, history, deploy_margin, grace, times, deadline } = &self.settings;
+    /// Returns what has to be rescued of a tenant, if anything.
+    fn work(&self, row: ArchiveRow, outcome: &mut RescueOutcome) -> Option<Work> {
+        let RescueSettings { retention, history, deploy_margin, grace, times, .. } = &self.settings;
         let now = self.clock.now();
-        if now.saturating_since(range.first.timestamp()) >= times.min_table_period {
-            tracing::error!(tenant = %row.tenant, since = %range.first, alarm = ARCHIVE_BEHIND,
-                "blocks are rescued after their expiry: some may be deleted");
-        }
+        outcome.furthest_lag = outcome.furthest_lag.max(row.lag(now));
+        let waits = now.saturating_since(row.safe_through().timestamp()).saturating_sub(times.rescued_after);
+        outcome.overdue = outcome.overdue.max(waits);
+        let range = row.to_rescue(now, times)?;
         let kept = history.longest_since(range.first.timestamp(), *deploy_margin, *retention).saturating_add(*grace);
-        let (mut row, mut position) = (row.clone(), range.first);
-        while position < range.end {
-            if self.clock.now() >= *deadline {
-                return Ok(false);
-            }
-            let step_end = position.timestamp().saturating_add(times.span * SPANS_OF_STEP);
-            let step = BlockRange { first: position, end: BlockId::lowest_at(step_end).min(range.end) };
-            for shard in Shard::ALL {
-                let mut rest = Some(step.first);
-                while let Some(first) = rest {
-                    rest = self.expiry.extend_expiry(&row.tenant, shard, BlockRange { first, ..step }, kept).await?;
-                }
-            }
-            if !self.records.extend_archive_row(&row, step.end).await? {
-                // Another rescue goes on, or the tenant was erased.
-                return Ok(true);
-            }
-            row.extended_through = Some(step.end);
-            position = step.end;
+        let sure = times.surely_stored_from(now);
+        let mut work = Work { row, range, older: None, kept, is_late: false };
+        if range.first < sure {
+            work.close();
+            work.range.first = sure.min(range.end);
+            work.older = Some(BlockRange { end: work.range.first, ..range });
         }
-        tracing::warn!(tenant = %row.tenant, through = %range.end, "the archive of a tenant is behind: its blocks are kept for longer");
-        Ok(true)
+        Some(work)
+    }
+
+    /// Rescues the next blocks of a tenant, and stores how far it came.
+    async fn rescue_piece(&self, work: &mut Work) -> Result<Piece, PortError> {
+        let range = work.range;
+        let shards: Vec<_> =
+            Shard::ALL.into_iter().map(|shard| self.rescue_shard(&work.row, shard, range, work.kept)).collect();
+        let reached = iter(shards).buffer_unordered(CONCURRENT_SHARDS);
+        let reached = reached.try_fold(range.end, |first, of_shard| ready(Ok(first.min(of_shard)))).await?;
+        if !work.is_late && range.first < self.settings.times.surely_stored_from(self.clock.now()) {
+            work.close();
+        }
+        if !work.is_late {
+            if !self.records.extend_archive_row(&work.row, reached).await? {
+                return Ok(Piece::Moved);
+            }
+            work.row.extended_through = Some(reached);
+        }
+        work.range.first = reached;
+        if !work.range.is_empty() {
+            return Ok(Piece::Continues);
+        }
+        let Some(older) = work.older.take() else { return Ok(Piece::Done) };
+        work.range = older;
+        Ok(Piece::Continues)
+    }
+
+    /// Rescues a few pages of a shard, the first one in any case. Returns the block before which all are rescued.
+    async fn rescue_shard(
+        &self,
+        row: &ArchiveRow,
+        shard: Shard,
+        range: BlockRange,
+        kept: Duration,
+    ) -> Result<BlockId, PortError> {
+        let mut rest = range;
+        for _ in 0..PAGES_OF_PIECE {
+            match self.expiry.extend_expiry(&row.tenant, shard, rest, kept).await? {
+                None => return Ok(range.end),
+                Some(first) => rest.first = first,
+            }
+            if self.clock.now() >= self.settings.deadline {
+                break;
+            }
+        }
+        Ok(rest.first)
+    }
+}
+
+impl Work {
+    /// Keeps the row as it is, so that readers and the archiver go on failing, until an operator has accepted what is there.
+    fn close(&mut self) {
+        self.is_late = true;
+        let (since, through) = (self.row.safe_through(), self.range.end);
+        tracing::error!(tenant = %self.row.tenant, %since, %through, alarm = ARCHIVE_BEHIND,
+            "blocks are rescued after their expiry: some may be deleted, and no reader passes them until that is accepted");
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     merge::BlockMerge,
     ports::{
         ArchiveRecords, ArchiveRowPage, BlockExpiry, BlockPage, BlockSource, CorruptBlocks, ErrorKind,
-        KnownCorruptBlock, PortError, PutSegmentOutcome, SegmentStore, StoredItem,
+        KnownCorruptBlock, PortError, PutSegmentOutcome, SeenRetentions, SegmentStore, StoredItem,
     },
 };
 
@@ -51,6 +51,8 @@ struct State {
     rows_read: usize,
     reads: Vec<(u64, u64)>,
     loses_puts: bool,
+    /// The time that a page of the rescue takes.
+    time_of_page: Duration,
 }
 
 fn tenant() -> TenantId {
@@ -59,6 +61,17 @@ fn tenant() -> TenantId {
 
 fn start() -> Timestamp {
     Timestamp::parse("2026-11-01T00:00:00Z").unwrap()
+}
+
+fn settings_of_rescue() -> RescueSettings {
+    RescueSettings {
+        retention: RETENTION,
+        history: RetentionHistory::default(),
+        deploy_margin: DAY,
+        grace: EXPIRY_GRACE,
+        times: TIMES,
+        deadline: Timestamp::MAX,
+    }
 }
 
 impl Store {
@@ -101,19 +114,12 @@ impl Store {
     }
 
     fn rescue(&self) -> Rescue<'_, Self, Self, Self> {
-        let settings = RescueSettings {
-            retention: RETENTION,
-            history: RetentionHistory::default(),
-            deploy_margin: DAY,
-            grace: EXPIRY_GRACE,
-            times: TIMES,
-            deadline: Timestamp::MAX,
-        };
-        Rescue { records: self, expiry: self, clock: self, settings }
+        Rescue { records: self, expiry: self, clock: self, settings: settings_of_rescue() }
     }
 
-    fn source(&self) -> ArchivedBlocks<&Self, &Self, &Self, &Self> {
-        ArchivedBlocks::new(self, self, self, self, TIMES)
+    fn source(&self) -> ArchivedBlocks<&Self, &Self, &Self, &Self, &Self> {
+        let settings = ReaderSettings { times: TIMES, grace: EXPIRY_GRACE, deploy_margin: DAY };
+        ArchivedBlocks::new(self, self, self, self, self, settings)
     }
 
     /// Deletes what is past its expiry.
@@ -308,6 +314,13 @@ impl SegmentStore for &Store {
     }
 }
 
+impl SeenRetentions for &Store {
+    /// Runs have seen the retention from the start on.
+    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
+        Ok(RetentionHistory::default().observed(RETENTION, start()).unwrap())
+    }
+}
+
 impl CorruptBlocks for Store {
     async fn known_corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
         Ok(self.lock().known.clone())
@@ -334,6 +347,7 @@ impl BlockExpiry for Store {
         lifetime: Duration,
     ) -> Result<Option<BlockId>, PortError> {
         let mut state = self.lock();
+        state.now = Some(state.now.unwrap().saturating_add(state.time_of_page));
         let mut blocks = state.blocks.range_mut((shard, range.first)..(shard, range.end));
         for ((_, id), (_, expires_at)) in blocks.by_ref().take(PAGE) {
             *expires_at = (*expires_at).max(id.timestamp().saturating_add(lifetime));
@@ -427,7 +441,7 @@ async fn other_bytes_under_the_key_of_a_segment_are_refused() {
 }
 
 #[tokio::test]
-async fn a_hole_is_an_error_until_it_may_have_expired() {
+async fn a_hole_is_an_error_until_all_of_it_is_past_its_retention_and_grace() {
     let store = Store::with_blocks(days());
     let now = start().saturating_add(DAY * 10);
     archive_everything(&store, now).await;
@@ -442,11 +456,21 @@ async fn a_hole_is_an_error_until_it_may_have_expired() {
     let object = store.references()[3].object_key.clone();
     store.lock().objects.remove(&object);
     assert_eq!(read(&store.source(), from_start(now)).await.unwrap_err().kind, ErrorKind::Internal);
-    // Everything has expired, and time to live deletes in any order.
+    // Its age does not matter, but what is kept.
+    store.lock().references.retain(|id, _| *id > ids[10]);
+    let hole_end = store.references()[0].covers.first.timestamp();
+    let range = from_start(start().saturating_add(DAY * 2));
+    let kept = RETENTION + EXPIRY_GRACE;
+    for (age, is_expired) in [(DAY * 20, false), (kept - Duration::from_millis(1), false), (kept, true)] {
+        store.set_now(hole_end.saturating_add(age));
+        let found = read(&store.source(), BlockRange { end: BlockId::lowest_at(hole_end), ..range }).await;
+        assert_eq!(found.is_ok(), is_expired, "{age:?}");
+    }
+    // Everything has expired, and time to live deletes in any order: of some, the object is gone and the reference is not.
     let late = store.references().iter().map(|reference| reference.expires_at).max().unwrap();
     store.set_now(late);
-    store.lock().references.retain(|id, _| *id > ids[10]);
-    assert!(read(&store.source(), from_start(start().saturating_add(DAY * 2))).await.is_ok());
+    store.lock().objects.clear();
+    assert_eq!(read(&store.source(), range).await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -525,7 +549,7 @@ async fn nothing_is_lost_when_the_archiver_is_dead_and_restored_late() {
     for hours in 1..=240 {
         store.set_now(start().saturating_add(HOUR * hours));
         if hours > 13 && hours < 230 {
-            store.rescue().run().await.unwrap();
+            store.rescue().run(0).await.unwrap();
         } else if hours < 230 {
             store.archiver().run(0).await.unwrap();
         }
@@ -550,10 +574,174 @@ async fn without_a_rescue_a_dead_archiver_is_an_error_and_no_hole() {
     // The archiver does not take the table for complete, either.
     let outcome = store.archiver().run(0).await.unwrap();
     assert_eq!((outcome.segments, outcome.failed), (0, 1));
-    // What is left is rescued, with an alarm.
-    let outcome = store.rescue().run().await.unwrap();
-    assert_eq!((outcome.rescued, outcome.failed, outcome.is_complete), (1, 0, true));
+    // What is left is kept, and opens nothing: some may be gone.
+    let outcome = store.rescue().run(0).await.unwrap();
+    assert_eq!((outcome.rescued, outcome.late, outcome.failed, outcome.is_complete), (1, 1, 0, true));
     assert!(outcome.furthest_lag > DAY * 8);
+    assert_eq!(store.row().extended_through, None);
+    assert!(read(&store.source(), from_start(now)).await.is_err());
+    let left = store.ids();
+    assert!(!left.is_empty());
+    store.set_now(start().saturating_add(DAY * 20));
+    store.delete_expired();
+    let of_before = |ids: Vec<BlockId>| ids.into_iter().filter(|id| id.timestamp() < now.saturating_sub(DAY * 2));
+    assert!(of_before(store.ids()).eq(of_before(left)), "what was left was not kept");
+    // An operator accepts what is there.
+    store.set_now(now);
+    store.lock().row.as_mut().unwrap().extended_through = Some(BlockId::lowest_at(now.saturating_sub(DAY * 2)));
+    assert!(read(&store.source(), from_start(now)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_rescue_that_ends_too_late_opens_nothing() {
+    let store = Store::with_blocks(days());
+    let first = store.row().archived_through.timestamp();
+    // The last moment at which the rescue may still be in time.
+    let sure = DAY * 7 - Duration::from_mins(2);
+    store.set_now(first.saturating_add(sure));
+    store.lock().time_of_page = Duration::from_millis(1);
+    let outcome = store.rescue().run(0).await.unwrap();
+    assert_eq!((outcome.rescued, outcome.late), (1, 1));
+    assert_eq!(store.row().extended_through, None);
+    let in_time = Store::with_blocks(days());
+    in_time.set_now(first.saturating_add(sure));
+    assert_eq!(in_time.rescue().run(0).await.unwrap().late, 0);
+    assert!(in_time.row().extended_through.is_some());
+}
+
+/// A tenant with more blocks than a rescue has time for: each continues where the previous one ended.
+#[tokio::test]
+async fn a_rescue_that_runs_out_of_time_stores_how_far_it_came() {
+    let store = Store::with_blocks((0..3_000_u64).map(Duration::from_secs));
+    store.lock().time_of_page = Duration::from_secs(1);
+    let started = start().saturating_add(DAY * 4);
+    let mut through = store.row().safe_through();
+    for number in 0..1_000 {
+        store.set_now(started);
+        let mut rescue = store.rescue();
+        rescue.settings.deadline = started.saturating_add(Duration::from_secs(20));
+        let outcome = rescue.run(number).await.unwrap();
+        assert!(store.lock().now.unwrap() < started.saturating_add(Duration::from_secs(60)), "a piece is not bounded");
+        assert!(store.row().safe_through() > through, "no progress after {number}");
+        through = store.row().safe_through();
+        if outcome.is_complete {
+            assert!(number > 5, "{number}");
+            let shortest =
+                store.lock().blocks.iter().map(|((_, id), (_, end))| end.saturating_since(id.timestamp())).min();
+            assert_eq!(shortest, Some(RETENTION + EXPIRY_GRACE));
+            return;
+        }
+    }
+    panic!("the rescue never ends");
+}
+
+/// Records of many tenants, each of whose blocks take a while.
+struct Many {
+    rows: Mutex<Vec<ArchiveRow>>,
+    now: Mutex<Timestamp>,
+    /// The tenant with more blocks than any rescue has time for, and the number of its pages.
+    endless: TenantId,
+    pages_of_endless: Mutex<u32>,
+}
+
+impl Many {
+    fn clock_now(&self) -> Timestamp {
+        *self.now.lock().unwrap()
+    }
+}
+
+impl Clock for Many {
+    fn now(&self) -> Timestamp {
+        self.clock_now()
+    }
+}
+
+impl BlockExpiry for Many {
+    async fn extend_expiry(
+        &self,
+        tenant: &TenantId,
+        _shard: Shard,
+        range: BlockRange,
+        _lifetime: Duration,
+    ) -> Result<Option<BlockId>, PortError> {
+        let mut now = self.now.lock().unwrap();
+        *now = now.saturating_add(Duration::from_millis(5));
+        let is_endless = *tenant == self.endless;
+        *self.pages_of_endless.lock().unwrap() += u32::from(is_endless);
+        Ok(is_endless.then(|| range.first.next()))
+    }
+}
+
+impl ArchiveRecords for Many {
+    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+        let rows = self.rows.lock().unwrap();
+        let rows = rows.iter().filter(|row| RegistryShard::of(&row.tenant) == shard).cloned().map(Ok).collect();
+        Ok(ArchiveRowPage { rows, next: None })
+    }
+
+    async fn archive_row(&self, _tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
+        unreachable!("the rescue reads pages")
+    }
+
+    async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
+        unreachable!("ingest creates rows")
+    }
+
+    async fn advance_archive(
+        &self,
+        _current: &ArchiveRow,
+        _next: &ArchiveRow,
+        _segment: Option<&SegmentReference>,
+    ) -> Result<bool, PortError> {
+        unreachable!("the archiver is dead")
+    }
+
+    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.iter_mut().find(|row| row.tenant == current.tenant).unwrap();
+        row.extended_through = Some(through);
+        Ok(true)
+    }
+
+    async fn reset_archive_row(&self, _row: &ArchiveRow) -> Result<(), PortError> {
+        unreachable!("the erasure resets rows")
+    }
+
+    async fn segments(&self, _tenant: &TenantId, _range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
+        unreachable!("the rescue reads no segments")
+    }
+}
+
+/// A dead archiver, more tenants than one rescue has time for, and one whose rescue never ends: nobody comes too late.
+#[tokio::test]
+async fn no_tenant_starves_the_rescue_of_the_others() {
+    let tenants = (0..800).map(|number| TenantId::parse(&format!("tenant-{number}")).unwrap());
+    let rows: Vec<_> = tenants.map(|tenant| ArchiveRow::new(tenant, start(), RETENTION, &TIMES)).collect();
+    let endless = rows[0].tenant.clone();
+    let many = Many {
+        rows: Mutex::new(rows),
+        now: Mutex::new(start()),
+        endless: endless.clone(),
+        pages_of_endless: Mutex::default(),
+    };
+    // A sweep an hour, each with time for a few tenants.
+    for hour in 24..24 * 12 {
+        let started = start().saturating_add(HOUR * hour);
+        *many.now.lock().unwrap() = started;
+        let settings =
+            RescueSettings { deadline: started.saturating_add(Duration::from_secs(5)), ..settings_of_rescue() };
+        let rescue = Rescue { records: &many, expiry: &many, clock: &many, settings };
+        rescue.run(u128::from(hour)).await.unwrap();
+        let now = many.clock_now();
+        for row in many.rows.lock().unwrap().iter().filter(|row| row.tenant != endless) {
+            assert!(
+                row.safe_through() >= BlockId::lowest_at(now.saturating_sub(DAY * 5)),
+                "{} after {hour}",
+                row.tenant
+            );
+        }
+    }
+    assert!(*many.pages_of_endless.lock().unwrap() > 100);
 }
 
 /// Where the blocks are, and at which time they are read, changes nothing.

@@ -7,6 +7,7 @@ use domain::{
     archive::{ArchiveRow, RegistryShard, SegmentReference},
     block::{BlockId, Shard},
     export_run::BlockRange,
+    retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -135,4 +136,10 @@ pub trait CorruptBlocks: Send + Sync {
         found_at: Timestamp,
         expires_at: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The retentions that runs have seen, for those who read the archive.
+pub trait SeenRetentions: Send + Sync {
+    /// Returns the history of the retention: that of [`super::RunStore::retention_history`].
+    fn seen_retentions(&self) -> impl Future<Output = Result<RetentionHistory, PortError>> + Send;
 }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    archive::{ArchiveRow, BlockTerms},
+    archive::{ArchiveRow, ArchiveTimes, BlockTerms},
+    block::BlockId,
     tenant::TenantId,
 };
 use export_engine::{
@@ -15,15 +16,24 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     scenario::Scenario,
-    workers::{DEPLOY_MARGIN, INVOCATION, draw_settings, start_process},
+    workers::{INVOCATION, draw_settings, start_process},
 };
-use crate::{archive::TIMES, bug::KnownBug, ports::Ports, process::Process, world::World};
+use crate::{
+    archive::{ArchiveState, DEPLOY_MARGIN, TIMES},
+    bug::KnownBug,
+    ports::Ports,
+    process::Process,
+    world::{World, WorldState},
+};
 
 /// The time for which archived blocks stay in the table.
 const TABLE_PERIOD: Duration = TIMES.min_table_period;
 
 /// The time between two rescues.
 const RESCUE_PERIOD: Duration = Duration::from_mins(2);
+
+/// The time between two looks of an operator at closed archives.
+const LOOK_PERIOD: Duration = Duration::from_mins(20);
 
 /// The time for which an archiver begins segments.
 const ARCHIVER_TIME: Duration = Duration::from_mins(4);
@@ -74,13 +84,21 @@ async fn run_archiver(world: Arc<World>, scenario: Scenario) {
 
 /// Starts rescues, one after the other.
 pub(super) async fn rescue(world: Arc<World>, scenario: Scenario) {
-    if scenario.archiver.is_none() || world.has(KnownBug::RescueMissing) {
-        return;
-    }
+    let Some(life) = scenario.archiver.filter(|_| !world.has(KnownBug::RescueMissing)) else { return };
+    let started = world.now();
     loop {
         sleep(RESCUE_PERIOD).await;
+        let elapsed = world.now().saturating_since(started);
+        if (life.dead_from..life.dead_from + life.rescue_dead_for).contains(&elapsed) {
+            continue;
+        }
         let (ports, doom, _) = start_process(&world, false);
-        let history = world.lock().retention_history.clone();
+        let (random, history) = {
+            let mut state = world.lock();
+            (state.archive_chance.bits(), state.retention_history.clone())
+        };
+        let is_never_late = world.has(KnownBug::LateRescueOpensGate);
+        let min_table_period = if is_never_late { Duration::MAX } else { TIMES.min_table_period };
         let rescue = Rescue {
             records: &ports,
             expiry: &ports,
@@ -90,11 +108,70 @@ pub(super) async fn rescue(world: Arc<World>, scenario: Scenario) {
                 history,
                 deploy_margin: DEPLOY_MARGIN,
                 grace: scenario.grace,
-                times: TIMES,
+                times: ArchiveTimes { min_table_period, ..TIMES },
                 deadline: ports.now().saturating_add(ARCHIVER_TIME),
             },
         };
-        drop(Process::new(timeout(INVOCATION, rescue.run()), doom).await);
+        drop(Process::new(timeout(INVOCATION, rescue.run(random)), doom).await);
+    }
+}
+
+/// Restores what was lost because archiver and rescue were dead, and accepts it, as docs/RUNBOOKS.md says.
+pub(super) async fn accept(world: Arc<World>) {
+    loop {
+        sleep(LOOK_PERIOD).await;
+        let now = world.now();
+        let mut state = world.lock();
+        let WorldState { archive, blocks, expires_at, .. } = &mut *state;
+        let ArchiveState { rows, backup, full_expires_at, .. } = archive;
+        for (tenant, row) in rows {
+            let since = row.safe_through();
+            if since >= TIMES.surely_stored_from(now) {
+                continue;
+            }
+            let through = BlockId::lowest_at(now.saturating_sub(TIMES.rescued_from_age));
+            for ((owner, id), (shard, block)) in backup.iter() {
+                if owner == tenant && (since..through).contains(id) {
+                    blocks.entry((tenant.clone(), *shard)).or_default().insert(*id, block.clone());
+                }
+            }
+            for ((owner, id), expires_at) in expires_at.iter_mut() {
+                if owner == tenant && (since..through).contains(id) {
+                    let full = full_expires_at.get(&(owner.clone(), *id)).copied();
+                    *expires_at = full.map_or(*expires_at, |full| full.max(*expires_at));
+                }
+            }
+            row.extended_through = Some(through);
+        }
+    }
+}
+
+/// Deletes the reference to a segment, and restores it later: what needs it has to fail meanwhile.
+pub(super) async fn lose_reference(world: Arc<World>, storm: Duration) {
+    let (at, until) = {
+        let mut state = world.lock();
+        let chance = &mut state.archive_chance;
+        if chance.happens(500) {
+            return;
+        }
+        let hour = Duration::from_hours(1);
+        (chance.between(hour, storm.saturating_sub(hour * 3)), chance.between(hour / 3, hour * 3))
+    };
+    sleep(at).await;
+    {
+        let now = world.now();
+        let mut state = world.lock();
+        let WorldState { archive, archive_chance, .. } = &mut *state;
+        let kept: Vec<_> = archive.references.iter().filter(|(_, segment)| segment.expires_at > now).collect();
+        let pick = usize::try_from(archive_chance.below(kept.len() as u64)).unwrap_or(0);
+        let Some((name, _)) = kept.get(pick) else { return };
+        let name = (*name).clone();
+        archive.lost = archive.references.remove(&name).map(|segment| (name, segment));
+    }
+    sleep(until).await;
+    let mut state = world.lock();
+    if let Some((name, segment)) = state.archive.lost.take() {
+        state.archive.references.insert(name, segment);
     }
 }
 

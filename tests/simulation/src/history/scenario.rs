@@ -59,7 +59,7 @@ pub(super) struct Scenario {
 }
 
 pub(super) fn draw_scenario(world: &World) -> Scenario {
-    let archiver = draw_archiver(world);
+    let archiver = draw_archiver(world, INTERVAL.duration() * STORM_SLOTS);
     let mut state = world.lock();
     let chance = &mut state.chance;
     let short_retention = chance.happens(200);
@@ -83,7 +83,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
     let refilters = state.filter_chance.happens(300);
     let maps = state.ocsf_chance.happens(200);
     let chance = &mut state.chance;
-    Scenario {
+    let scenario = Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
         retention,
         // Two weeks in production. Here it is short enough for time to live to delete blocks.
@@ -102,5 +102,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         repairs: chance.happens(200),
         replays: chance.happens(300),
         archiver,
-    }
+    };
+    state.archive.grace = scenario.grace;
+    scenario
 }

@@ -24,6 +24,7 @@ use super::{
     scenario::{DEPLOY, SKEW, Scenario},
 };
 use crate::{
+    archive::DEPLOY_MARGIN,
     faults::millis,
     ports::{PAGE_BLOCKS, Ports, Received, Release},
     process::{Doom, Process},
@@ -36,9 +37,6 @@ pub(super) const INVOCATION: Duration = Duration::from_mins(6);
 
 /// The time by which a block counts as gone before it is deleted: longer than a process lives, frozen or not.
 const GRACE_MARGIN: Duration = Duration::from_mins(45);
-
-/// The margin around a change of the retention that the engine assumes.
-pub(super) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 
 /// The wait of a deferred run.
 pub(super) const DEFERRAL: Duration = Duration::from_secs(15);

@@ -124,9 +124,21 @@ pub(super) async fn sweep(world: Arc<World>) {
         let now = world.now();
         let mut state = world.lock();
         state.archive.delete_expired(now);
-        let WorldState { blocks, expires_at, .. } = &mut *state;
-        for ((tenant, _), blocks) in blocks {
-            blocks.retain(|id, _| expires_at.get(&(tenant.clone(), *id)).is_none_or(|end| *end > now));
+        let WorldState { blocks, expires_at, archive, .. } = &mut *state;
+        let mut is_any_deleted = false;
+        for ((tenant, shard), blocks) in blocks {
+            blocks.retain(|id, block| {
+                let name = (tenant.clone(), *id);
+                let stays = expires_at.get(&name).is_none_or(|end| *end > now);
+                if !stays {
+                    is_any_deleted = true;
+                    archive.backup.insert(name, (*shard, block.clone()));
+                }
+                stays
+            });
+        }
+        if is_any_deleted && is_archived {
+            state.check_kept(now);
         }
     }
 }

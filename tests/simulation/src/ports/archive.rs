@@ -10,24 +10,31 @@ use domain::{
     archive::{ArchiveRow, RegistryShard, SegmentReference},
     block::{BlockId, Shard},
     export_run::BlockRange,
+    retention::RetentionHistory,
     tenant::TenantId,
     time::Timestamp,
 };
 use export_engine::{
-    archive::ArchivedBlocks,
+    archive::{ArchivedBlocks, ReaderSettings},
     ports::{
         ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, KnownCorruptBlock, PortError, PutSegmentOutcome,
-        SegmentStore,
+        SeenRetentions, SegmentStore,
     },
 };
 
 use super::process::{PAGE_BLOCKS, Ports};
-use crate::{archive::TIMES, bug::KnownBug, world::WorldState};
+use crate::{
+    archive::{DEPLOY_MARGIN, TIMES},
+    bug::KnownBug,
+    world::WorldState,
+};
 
 impl Ports {
     /// Returns the source of the blocks in table and archive.
-    pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, Self> {
-        ArchivedBlocks::new(self.clone(), self.clone(), self.clone(), self.clone(), TIMES)
+    pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, Self, Self> {
+        let grace = self.world.lock().archive.grace;
+        let settings = ReaderSettings { times: TIMES, grace, deploy_margin: DEPLOY_MARGIN };
+        ArchivedBlocks::new(self.clone(), self.clone(), self.clone(), self.clone(), self.clone(), settings)
     }
 
     /// Makes a call that is repeated as the SDK does: the rescue has so many that it would rarely end without.
@@ -109,10 +116,6 @@ impl ArchiveRecords for Ports {
         let current = current.clone();
         let effect = move |state: &mut WorldState| {
             let Some(row) = state.archive.rows.get_mut(&current.tenant) else { return Ok(false) };
-            if row.extended_through == Some(through) {
-                // The same request, which was repeated.
-                return Ok(true);
-            }
             let is_current =
                 (row.archived_from, row.extended_through) == (current.archived_from, current.extended_through);
             if is_current {
@@ -206,6 +209,15 @@ impl BlockExpiry for Ports {
             Ok(blocks.next())
         };
         self.repeated("extend expiry", effect).await
+    }
+}
+
+impl SeenRetentions for Ports {
+    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
+        if self.has(KnownBug::LostReferenceExpires) {
+            return Ok(RetentionHistory::default().observed(Duration::ZERO, Timestamp::EPOCH).unwrap_or_default());
+        }
+        export_engine::ports::RunStore::retention_history(self).await
     }
 }
 
