@@ -10,6 +10,7 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
+use export_engine::ports::PortError;
 
 /// The times of the archive. The relations between them are those of production.
 pub(crate) const TIMES: ArchiveTimes = ArchiveTimes {
@@ -50,6 +51,8 @@ pub(crate) struct ArchiveState {
     pub(crate) backup: BTreeMap<(TenantId, BlockId), (Shard, StoredBlock)>,
     /// A reference that somebody has deleted, until it is restored.
     pub(crate) lost: Option<((TenantId, BlockId), SegmentReference)>,
+    /// True once a reference was lost.
+    pub(crate) has_lost: bool,
     /// The full expiry of blocks with the short one.
     pub(crate) full_expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
     /// The blocks that were read from the archive.
@@ -77,6 +80,15 @@ impl ArchiveState {
         let row = self.rows.get(tenant).filter(|_| self.is_on)?;
         let old = BlockId::lowest_at(now.saturating_sub(TIMES.read_from_table));
         Some(BlockRange { first: row.archived_from, end: row.archived_through.min(old) })
+    }
+
+    /// Returns whether a failure is what has to happen when blocks may be gone, or a reference is.
+    pub(crate) fn explains(&self, error: &PortError) -> bool {
+        match error.operation {
+            "read blocks behind the archive" => self.may_lose,
+            "read archive" => self.has_lost,
+            _ => false,
+        }
     }
 
     /// Returns whether a read of the block fails, because it may be gone.

@@ -166,6 +166,7 @@ pub(super) async fn lose_reference(world: Arc<World>, storm: Duration) {
         let pick = usize::try_from(archive_chance.below(kept.len() as u64)).unwrap_or(0);
         let Some((name, _)) = kept.get(pick) else { return };
         let name = (*name).clone();
+        archive.has_lost = true;
         archive.lost = archive.references.remove(&name).map(|segment| (name, segment));
     }
     sleep(until).await;
