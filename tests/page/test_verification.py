@@ -240,7 +240,7 @@ def test_a_worker_that_can_not_be_loaded_is_reported(visit: Visit, copy: Path) -
     visit.page.route("**/verification-worker-*", lambda route: route.abort())
     visit.open("#/verify", signed_in=False)
     choose(visit.page, copy / answers.ID, copy / "key.pem")
-    expect(visit.page.get_by_role("alert")).to_contain_text("could not be completed")
+    expect(visit.page.get_by_role("alert")).to_contain_text("could not be completed", timeout=30_000)
 
 
 def test_an_expected_time_is_compared(visit: Visit, copy: Path) -> None:

@@ -79,6 +79,8 @@ export function Verify(): JSX.Element {
     const running = useRef<Verification | null>(null);
     // What was begun before a change of any choice must not show.
     const turn = useRef(0);
+    /** The keys of the chosen file, which may still be read when a folder is chosen or a verification begins. */
+    const reading = useRef<Promise<Keys | null>>(Promise.resolve(null));
     const folder = found.kind === "EXPORTS" ? found.exports[chosen] : undefined;
     useEffect(() => () => running.current?.cancel(), []);
 
@@ -112,16 +114,17 @@ export function Verify(): JSX.Element {
     };
 
     const chooseKey = async (file: File | undefined): Promise<void> => {
-        const own = forget();
+        forget();
         setKeys(null);
         setKeyProblem(null);
-        if (!file) return;
+        const read = file ? readKeys(file) : Promise.resolve(null);
+        const own = read.catch(() => null);
+        reading.current = own;
         try {
-            const pem = await file.text();
-            await PublicKeys.none().withPem(pem);
-            if (own === turn.current) setKeys({ pems: [pem], file: file.name });
+            const found = await read;
+            if (own === reading.current) setKeys(found);
         } catch (error) {
-            if (own === turn.current) setKeyProblem(text.keyInvalid(file.name, messageOf(error)));
+            if (own === reading.current) setKeyProblem(text.keyInvalid(file?.name ?? "", messageOf(error)));
         }
     };
 
@@ -134,7 +137,7 @@ export function Verify(): JSX.Element {
         };
         setState({ kind: "ASKING" });
         try {
-            const used = keys ?? (await serviceKeys(api));
+            const used = (await reading.current) ?? (await serviceKeys(api));
             const end = asks ? await endOf(api, folder.configurationId, place) : { through: null, note: null };
             if (!isCurrent()) return;
             if (end === "FAILED") {
@@ -312,6 +315,13 @@ class Advice extends Error {}
 
 function isSignedOut(error: unknown): boolean {
     return error instanceof Failure && error.code === UNAUTHENTICATED && error.message === "";
+}
+
+/** Returns the keys of a file. */
+async function readKeys(file: File): Promise<Keys> {
+    const pem = await file.text();
+    await PublicKeys.none().withPem(pem);
+    return { pems: [pem], file: file.name };
 }
 
 /** Returns the keys that the service publishes. */
