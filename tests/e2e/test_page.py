@@ -34,6 +34,9 @@ from tests.e2e.harness import (
 from tests.page.service import content_security_policy
 from tests.page.visit import Visit, launch, visiting
 
+# The files are compressed, so API Gateway gets them in base64.
+pytestmark = pytest.mark.requires("binary answers")
+
 PATIENCE_MILLISECONDS = 60_000
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
