@@ -178,7 +178,7 @@ async fn an_expiry_is_extended_where_it_is_shorter_and_nothing_else_changes() {
     let store = Store::new();
     let shard = Shard::new(2).unwrap();
     let partition = partition_key(&store.tenant, shard);
-    let first = BlockId::from_parts(now().saturating_sub(HOUR), Machine.bits());
+    let first = BlockId::from_parts(now(), Machine.bits());
     let ids: Vec<_> = std::iter::successors(Some(first), |id| Some(id.next())).take(4).collect();
     let stamp = first.timestamp();
     for (id, lifetime) in ids.iter().zip([HOUR, RETENTION * 2, HOUR, HOUR]) {
