@@ -5,7 +5,13 @@ use std::{fs, path::Path};
 use golden_documents::{assert_current, with_sections};
 use serde::Deserialize;
 
-use crate::report::rounded;
+use crate::{
+    report::rounded,
+    targets::{Measured, verdicts},
+};
+
+/// The section that is about all suites.
+const TARGETS: &str = "targets";
 
 /// The pages with tables, relative to `docs/`. The first has the tables that its text discusses, the second the others.
 const PAGES: [&str; 2] = ["PERFORMANCE.md", "reference/MEASUREMENTS.md"];
@@ -41,6 +47,11 @@ fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 impl Figure {
+    fn measured(&self) -> Measured<'_> {
+        let Self { suite, subject, measure, unit, value, ratio, .. } = self;
+        Measured { suite, subject, measure, unit, value: *value, ratio: *ratio }
+    }
+
     fn heading(&self) -> String {
         if self.unit.is_empty() { self.measure.clone() } else { format!("{}, {}", self.measure, self.unit) }
     }
@@ -74,6 +85,15 @@ fn table(report: &Report, suite: &str) -> String {
     head + &rows
 }
 
+fn targets(report: &Report) -> String {
+    let measured: Vec<_> = report.figures.iter().map(Figure::measured).collect();
+    let rows = verdicts(&measured).into_iter().map(|verdict| {
+        let word = if verdict.is_met { "met" } else { "**falls short**" };
+        format!("| {} | {} | {} | {word} |\n", verdict.target, verdict.bound, verdict.measured)
+    });
+    "| | target | measured | |\n|---|---|---:|---|\n".to_owned() + &rows.collect::<String>()
+}
+
 #[test]
 fn the_page_shows_every_figure_of_the_report() {
     let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -85,7 +105,7 @@ fn the_page_shows_every_figure_of_the_report() {
         let page = fs::read_to_string(&path).unwrap();
         let filled = with_sections(&page, |suite| {
             shown.push(suite.to_owned());
-            table(&report, suite)
+            if suite == TARGETS { targets(&report) } else { table(&report, suite) }
         });
         assert_current(&path, &filled.unwrap(), "cargo test -p bench document");
     }

@@ -107,10 +107,25 @@ pub fn start(bench: &Bench, name: &str, stub: &Stub, memory_megabytes: u32) -> R
 
 /// Starts a function with other AWS resources than the stub.
 pub fn start_in(bench: &Bench, name: &str, surroundings: Surroundings, memory_megabytes: u32) -> Result<Function> {
+    start_program(bench, name, Command::new(bench.function(name)?), surroundings, memory_megabytes)
+}
+
+/// Starts a command of this program as a function.
+pub fn start_own(bench: &Bench, name: &str, arguments: &[String], stub: &Stub, megabytes: u32) -> Result<Function> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(name).args(arguments);
+    start_program(bench, name, command, Surroundings::of_stub(stub), megabytes)
+}
+
+fn start_program(
+    bench: &Bench,
+    name: &str,
+    mut command: Command,
+    surroundings: Surroundings,
+    memory_megabytes: u32,
+) -> Result<Function> {
     let api = RuntimeApi::start(&bench.runtime)?;
-    let path = bench.function(name)?;
     let log = File::options().create(true).append(true).open(bench.directory.join(format!("{name}.log")))?;
-    let mut command = Command::new(path);
     command
         .env_clear()
         .envs(environment(bench, name, surroundings, memory_megabytes)?)

@@ -8,6 +8,7 @@ mod document;
 mod event_items;
 mod forwarder;
 mod functions;
+mod ingest_limit;
 mod lean;
 mod limit;
 mod process;
@@ -17,6 +18,7 @@ mod runtime_api;
 mod server;
 mod stub;
 mod suites;
+mod targets;
 
 use std::{fs, io::Write, path::PathBuf};
 
@@ -81,6 +83,9 @@ enum Command {
     /// Query the pages of a window and put their bytes; started by the bench
     #[command(hide = true)]
     Limit(limit::Arguments),
+    /// Put a block for each invocation; started by the bench
+    #[command(hide = true)]
+    IngestLimit(ingest_limit::Arguments),
     /// Decompress the blocks of a corpus and compress them into files of 256 MB; started by the bench
     #[command(hide = true)]
     Recompress(recompress::Arguments),
@@ -97,6 +102,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.command {
         Some(Command::Limit(limit)) => limit::run(limit),
+        Some(Command::IngestLimit(limit)) => ingest_limit::run(limit),
         Some(Command::Recompress(recompress)) => recompress::run(recompress),
         Some(Command::Columnar(columnar)) => columnar::run(columnar),
         None => run(&arguments),

@@ -15,13 +15,16 @@ use flate2::{Compress, Compression, FlushCompress};
 use crate::{
     bench::Bench,
     corpus::{CorpusFile, TENANT},
-    functions::{self, ANSWER_TIME, RecordedRequest},
+    functions::{self, ANSWER_TIME, Function, RecordedRequest},
     process::measured,
-    report::{Report, float, gigabytes, grouped, mebibytes, milliseconds, quantile},
+    report::{Report, float, gigabytes, grouped, mebibytes, median, milliseconds, quantile},
     stub::Stub,
 };
 
 const SUITE: &str = "ingest";
+
+/// The least that a request takes with this runtime and SDK.
+const LIMIT: &str = "limit";
 
 /// In template.yaml.
 const MEMORY_MEGABYTES: u32 = 1_024;
@@ -51,39 +54,78 @@ fn requests(bench: &Bench, report: &mut Report) -> Result<()> {
     let ingest = functions::start(bench, "ingest", &stub, MEMORY_MEGABYTES)?;
     for (batch, count) in BATCHES {
         let count = bench.size(count, (count / 10).max(WARMING_UP));
-        let payload = recorded.with_body("application/json", &events(batch)?);
-        let invoke = || -> Result<Duration> {
-            let answer = ingest.api.invoke(&payload, ANSWER_TIME)?;
-            let body = answer.json()?;
-            ensure!(body["statusCode"] == 202, "ingest answered {body}");
-            Ok(answer.time)
-        };
-        for _ in 0..WARMING_UP {
-            invoke()?;
-        }
-        let (mut cpu, mut rate, mut time) = (Vec::new(), Vec::new(), Vec::new());
+        let body = events(batch)?;
+        let requests = Requests { payload: recorded.with_body("application/json", &body), batch, count };
+        let limit =
+            functions::start_own(bench, "ingest-limit", &limit_arguments(batch, &body)?, &stub, MEMORY_MEGABYTES)?;
+        requests.warm_up(&ingest)?;
+        requests.warm_up(&limit)?;
+        let (mut ours, mut lowest) = (Samples::default(), Samples::default());
         for _ in 0..bench.rounds {
-            let (put_before, cpu_before) = (stub.world().database.events_put, ingest.program.cpu()?);
-            let mut wall = Duration::ZERO;
-            for _ in 0..count {
-                let took = invoke()?;
-                wall += took;
-                time.push(milliseconds(took));
-            }
-            let events = batch * count as u64;
-            let stored = stub.world().database.events_put - put_before;
-            ensure!(stored == events, "{stored} of {events} events were stored");
-            cpu.push(ingest.program.cpu_since(cpu_before)?.as_secs_f64() * 1e6 / float(events));
-            rate.push(float(events) / wall.as_secs_f64());
+            requests.send(&ingest, &stub, &mut ours)?;
+            requests.send(&limit, &stub, &mut lowest)?;
         }
         stub.check()?;
         let subject = format!("requests of {} events", grouped(batch));
-        report.add(SUITE, &subject, "events per second", "1/s", &rate);
-        report.add(SUITE, &subject, "CPU per event", "us", &cpu);
-        report.add(SUITE, &subject, "time per request", "ms", &time_quantiles(&time));
+        report.add(SUITE, &format!("{LIMIT}, {subject}"), "CPU per event", "us", &lowest.cpu);
+        report.add(SUITE, &subject, "events per second", "1/s", &ours.rate);
+        report.add(SUITE, &subject, "CPU per event", "us", &ours.cpu);
+        report.compare(LIMIT, median(&lowest.cpu));
+        report.add(SUITE, &subject, "time per request", "ms", &time_quantiles(&ours.time));
     }
     report.add(SUITE, "function", "peak memory", "MiB", &[mebibytes(ingest.program.peak_memory()?)]);
     Ok(())
+}
+
+/// Returns what the limit puts: a block as ingest stores it.
+fn limit_arguments(batch: u64, body: &[u8]) -> Result<[String; 2]> {
+    let mut block = Vec::with_capacity(body.len() + 1_024);
+    Compress::new(Compression::new(CURRENT_LEVEL), false).compress_vec(body, &mut block, FlushCompress::Full)?;
+    Ok([format!("--events={batch}"), format!("--bytes={}", block.len())])
+}
+
+/// The same request, several times.
+struct Requests {
+    payload: Bytes,
+    batch: u64,
+    count: usize,
+}
+
+/// What the rounds took: microseconds of CPU for an event, events per second, milliseconds of each request.
+#[derive(Default)]
+struct Samples {
+    cpu: Vec<f64>,
+    rate: Vec<f64>,
+    time: Vec<f64>,
+}
+
+impl Requests {
+    fn invoke(&self, function: &Function) -> Result<Duration> {
+        let answer = function.api.invoke(&self.payload, ANSWER_TIME)?;
+        let body = answer.json()?;
+        ensure!(body["statusCode"] == 202, "the answer is {body}");
+        Ok(answer.time)
+    }
+
+    fn warm_up(&self, function: &Function) -> Result<()> {
+        (0..WARMING_UP).try_for_each(|_| self.invoke(function).map(drop))
+    }
+
+    fn send(&self, function: &Function, stub: &Stub, samples: &mut Samples) -> Result<()> {
+        let (put_before, cpu_before) = (stub.world().database.events_put, function.program.cpu()?);
+        let mut wall = Duration::ZERO;
+        for _ in 0..self.count {
+            let took = self.invoke(function)?;
+            wall += took;
+            samples.time.push(milliseconds(took));
+        }
+        let events = self.batch * self.count as u64;
+        let stored = stub.world().database.events_put - put_before;
+        ensure!(stored == events, "{stored} of {events} events were stored");
+        samples.cpu.push(function.program.cpu_since(cpu_before)?.as_secs_f64() * 1e6 / float(events));
+        samples.rate.push(float(events) / wall.as_secs_f64());
+        Ok(())
+    }
 }
 
 /// Returns the percentiles, which the report has instead of all times.
