@@ -23,7 +23,7 @@ use self::{bill::Bill, firehose::Producer, traffic::DAYS_PER_MONTH};
 pub use self::{
     bill::Part,
     money::Dollars,
-    traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
+    traffic::{Architecture, Authentication, Endpoint, ImpossibleTraffic, Parameters, Traffic},
 };
 
 /// The costs of the same traffic with this service and with Firehose.
@@ -76,6 +76,7 @@ pub(crate) mod tests {
         authentication: Authentication::Role,
         retention_days: 90,
         architecture: Architecture::Arm64,
+        endpoint: Endpoint::Rest,
     };
 
     /// [`USUAL`] with a change.

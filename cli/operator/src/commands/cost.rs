@@ -8,8 +8,8 @@ use terminal::{ColorChoice, Column, OutputFormat, Style, Tone, grouped};
 
 use crate::{
     cost::{
-        Architecture, Authentication, Dollars, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES, price,
-        queued, service::HISTORY_MONTHS,
+        Architecture, Authentication, Dollars, Endpoint, Estimate, Parameters, Part, Traffic, measured::EVENT_BYTES,
+        price, queued, service::HISTORY_MONTHS,
     },
     failure::Failure,
 };
@@ -74,6 +74,10 @@ pub struct CostArguments {
     #[arg(long, value_enum, default_value_t)]
     architecture: Architecture,
 
+    /// What producers send requests to
+    #[arg(long, value_enum, default_value_t)]
+    endpoint: Endpoint,
+
     /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     output: OutputFormat,
@@ -96,6 +100,7 @@ fn estimate(arguments: &CostArguments) -> Result<Estimate, Failure> {
         authentication: arguments.authentication,
         retention_days: arguments.retention_days,
         architecture: arguments.architecture,
+        endpoint: arguments.endpoint,
     })
     .map_err(|error| Failure::InvalidArgument { what: "the traffic", reason: error.to_string() })?;
     Ok(Estimate::of(traffic))

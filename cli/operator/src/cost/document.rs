@@ -7,7 +7,7 @@ use golden_documents::{assert_current, with_sections};
 use terminal::grouped;
 
 use super::{
-    Estimate, Parameters, Part, Traffic,
+    Endpoint, Estimate, Parameters, Part, Traffic,
     firehose::Comparison,
     money::Dollars,
     price, queued,
@@ -148,6 +148,7 @@ fn batches() -> String {
         "Storage",
         "Export",
         "**A million events**",
+        "over the HTTP API",
         "Firehose: one to a record",
         "packed",
         "packed and compressed",
@@ -167,6 +168,11 @@ fn batches() -> String {
         ];
         cells.extend(parts.iter().map(ToString::to_string));
         cells.push(format!("**{}**", parts.into_iter().sum::<Dollars>()));
+        let over_http = for_a_million(|parameters| {
+            change(parameters);
+            parameters.endpoint = Endpoint::HttpApi;
+        });
+        cells.push(over_http.0.into_iter().sum::<Dollars>().to_string());
         cells.extend(firehose_cells(&firehose, |comparison| comparison.dollars_per_month));
         table.add(&cells);
     }
@@ -178,6 +184,11 @@ fn single_events() -> String {
     let mut table = Table::new(&["A million events, one to a request", "Receiving them"]);
     let service = for_a_million(|parameters| parameters.events_per_request = 1).0[0];
     table.add(&["over the service's API".to_owned(), service.to_string()]);
+    let over_http = for_a_million(|parameters| {
+        parameters.events_per_request = 1;
+        parameters.endpoint = Endpoint::HttpApi;
+    });
+    table.add(&["over an HTTP API in front of ingest".to_owned(), over_http.0[0].to_string()]);
     for messages in [1, 10, queued::MAX_MESSAGES_OF_A_WRITE] {
         let traffic = estimate(|parameters| parameters.events_per_request = messages).traffic;
         let together =
@@ -185,6 +196,22 @@ fn single_events() -> String {
         table.add(&[format!("into the queue, {together}"), queued::ingest(&traffic).dollars_per_month.to_string()]);
     }
     table.0
+}
+
+/// The targets of the archive's issue: at 100 and 400 events to a request and 90 days, and at 100 and 365 days.
+#[test]
+fn a_million_events_cost_what_they_were_to_cost_over_the_http_api() {
+    let dollars = |endpoint, events_per_request, retention_days| {
+        let (parts, _) = for_a_million(|parameters| {
+            parameters.endpoint = endpoint;
+            parameters.events_per_request = events_per_request;
+            parameters.retention_days = retention_days;
+        });
+        parts.into_iter().sum::<Dollars>().0
+    };
+    assert!(dollars(Endpoint::HttpApi, 100, 90) <= 0.13);
+    assert!(dollars(Endpoint::HttpApi, 400, 90) <= 0.09);
+    assert!(dollars(Endpoint::Rest, 100, 365) <= 0.15);
 }
 
 fn retentions() -> String {

@@ -18,7 +18,7 @@ use super::{
         RUN_MILLISECONDS, STAMP_BYTES, TRANSACTION_MILLISECONDS,
     },
     price::{self, Price},
-    traffic::{Architecture, Authentication, DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
+    traffic::{Architecture, Authentication, DAYS_PER_MONTH, Endpoint, GIGABYTE, KILOBYTE, Parameters, Traffic, float},
 };
 
 // ---- From template.yaml; a test compares them. ----
@@ -42,6 +42,9 @@ const DASHBOARDS: f64 = 1.0;
 const DISPATCH_SCHEDULES: f64 = 5.0;
 /// Metrics of the filters: one each, but the filter of dispatches has one per interval.
 const FILTER_METRICS: f64 = METRIC_FILTERS - 1.0 + DISPATCH_SCHEDULES;
+/// An HTTP API bills each 512 KB of a request: <https://aws.amazon.com/api-gateway/pricing/>.
+const HTTP_API_UNIT: f64 = 512.0 * KILOBYTE;
+
 /// API Gateway's detailed metrics of five methods, two of them for the page: `4XXError`, `5XXError`, `Count`,
 /// `IntegrationLatency`, `Latency`.
 const DETAILED_METRICS: f64 = 5.0 * 5.0;
@@ -305,13 +308,22 @@ pub fn time_price(architecture: Architecture) -> &'static Price {
     }
 }
 
+/// Returns the requests that an HTTP API bills for one request without compression.
+fn http_api_units(traffic: &Traffic) -> f64 {
+    let Parameters { event_bytes, events_per_request, .. } = *traffic.parameters();
+    (f64::from(event_bytes) * f64::from(events_per_request) / HTTP_API_UNIT).ceil()
+}
+
 pub(super) fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
     let shape = RequestShape::of(traffic);
     let requests = traffic.requests_per_day() * DAYS_PER_MONTH;
     let seconds = shape.milliseconds(traffic) / 1_000.0;
     let ingest = |price, quantity| line(Part::Ingest, price, quantity);
     [
-        ingest(&price::API_GATEWAY_REQUEST, requests),
+        match traffic.parameters().endpoint {
+            Endpoint::Rest => ingest(&price::API_GATEWAY_REQUEST, requests),
+            Endpoint::HttpApi => ingest(&price::API_GATEWAY_HTTP_REQUEST, requests * http_api_units(traffic)),
+        },
         ingest(&price::LAMBDA_REQUEST, requests),
         ingest(time_price(traffic.parameters().architecture), requests * seconds * INGEST_MEMORY / 1_024.0),
         ingest(&price::DYNAMODB_WRITE, requests * shape.write_units),
@@ -483,6 +495,22 @@ mod tests {
         let shape = shape(|parameters| parameters.events_per_request = 1_000);
         assert_near(shape.blocks, 3.0);
         assert_near(shape.write_units, 2.0 * (47.0 + 47.0 + 7.0));
+    }
+
+    /// 1,000 events of 642 bytes are 627 KB.
+    #[test]
+    fn an_http_api_bills_a_request_by_its_length() {
+        let requests = |events_per_request| {
+            let traffic = traffic(|parameters| {
+                parameters.events_per_request = events_per_request;
+                parameters.endpoint = Endpoint::HttpApi;
+            });
+            let bill = bill(&traffic);
+            assert_near(quantity(&bill, Part::Ingest, &price::API_GATEWAY_REQUEST), 0.0);
+            quantity(&bill, Part::Ingest, &price::API_GATEWAY_HTTP_REQUEST)
+        };
+        assert_near(requests(100), 300_000.0);
+        assert_near(requests(1_000), 60_000.0);
     }
 
     /// A million events a day by 100 are 300,000 requests a month.

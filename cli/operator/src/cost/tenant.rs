@@ -14,7 +14,7 @@ use super::{
     bill::Part,
     measured::{EVENT_BYTES, STAMP_BYTES},
     money::Dollars,
-    traffic::{Architecture, Authentication, ImpossibleTraffic, Parameters, Traffic},
+    traffic::{Architecture, Authentication, Endpoint, ImpossibleTraffic, Parameters, Traffic},
 };
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a whole number of bytes")]
@@ -78,6 +78,7 @@ impl TenantUsage {
             authentication: Authentication::Role,
             retention_days: self.retention_days,
             architecture: self.architecture,
+            endpoint: Endpoint::default(),
         };
         let bill = |parameters| Traffic::new(parameters).map(|traffic| account::bill(&traffic));
         let idle = bill(Parameters { events_per_day: 0, ..usual })?;

@@ -42,6 +42,17 @@ pub enum Authentication {
     AccessKey,
 }
 
+/// What producers send their requests to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum Endpoint {
+    /// The REST API of the service
+    #[default]
+    Rest,
+    /// The optional HTTP API in front of ingest
+    HttpApi,
+}
+
 /// The parameters of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +72,7 @@ pub struct Parameters {
     pub authentication: Authentication,
     pub retention_days: u32,
     pub architecture: Architecture,
+    pub endpoint: Endpoint,
 }
 
 /// Parameters within the limits of the service.

@@ -39,6 +39,10 @@ use crate::{
 const PLAIN_ARRAY: &str = include_str!("../../../../tests/events/http-plain-array.json");
 const BASE64_GZIP_LINES: &str = include_str!("../../../../tests/events/http-base64-gzip-lines.json");
 const BASE64_UNPACKED_LINES: &str = include_str!("../../../../tests/events/http-base64-unpacked-lines.json");
+/// As an HTTP API sends them: <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
+/// format 1.0, with names of headers in lower case.
+const HTTP_API_ARRAY: &str = include_str!("../../../../tests/events/http-api-array.json");
+const HTTP_API_GZIP_LINES: &str = include_str!("../../../../tests/events/http-api-gzip-lines.json");
 const WITHOUT_PERMISSION: &str = include_str!("../../../../tests/events/http-without-permission.json");
 const QUEUE_BATCH: &str = include_str!("../../../../tests/events/queue-batch.json");
 const TOPIC_ENVELOPED: &str = include_str!("../../../../tests/events/queue-topic-enveloped.json");
@@ -165,7 +169,13 @@ fn event(fields: &str) -> String {
 
 #[tokio::test]
 async fn recorded_requests_are_accepted_in_every_form() {
-    for (payload, count) in [(PLAIN_ARRAY, 3), (BASE64_GZIP_LINES, 5), (BASE64_UNPACKED_LINES, 5)] {
+    for (payload, count) in [
+        (PLAIN_ARRAY, 3),
+        (BASE64_GZIP_LINES, 5),
+        (BASE64_UNPACKED_LINES, 5),
+        (HTTP_API_ARRAY, 3),
+        (HTTP_API_GZIP_LINES, 5),
+    ] {
         let ingest = ingest();
         assert_eq!(post(&ingest, payload).await, (202, json!({"accepted": count})));
         let events = stored(&ingest, "acme");
