@@ -33,6 +33,9 @@ use crate::{
 const SUITE: &str = "export";
 const LIMIT: &str = "limit";
 
+/// More than the functions' `SETTLE_SECONDS` of 1,200.
+const SETTLED: Duration = Duration::from_mins(30);
+
 /// The events of a block of a busy producer.
 const BLOCK_EVENTS: u64 = 100;
 
@@ -135,7 +138,9 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
 /// Returns the first of the last `days` days.
 pub(super) fn first_day(days: u64) -> Timestamp {
     let day = Duration::from_hours(24);
-    Machine.now().floor_to(day).saturating_sub(day * u32::try_from(days).unwrap_or(u32::MAX))
+    // The last day is settled: a run within its first minutes would be tried again later.
+    let last = Machine.now().saturating_sub(SETTLED);
+    last.floor_to(day).saturating_sub(day * u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 fn blocks_of(window: &Window, raw_bytes: u64) -> u64 {
