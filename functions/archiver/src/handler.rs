@@ -10,7 +10,7 @@ use aws_adapters::{
 use domain::{block::EXPIRY_GRACE, retention::DEPLOY_MARGIN, time::Timestamp};
 use export_engine::{
     archive::{ArchiveOutcome, Archiver, ArchiverSettings},
-    ports::RunStore,
+    ports::SeenRetentions,
 };
 use host::{Machine, Random};
 use lambda_runtime::{Context, Error, LambdaEvent};

@@ -3,7 +3,7 @@
 use domain::{block::EXPIRY_GRACE, retention::DEPLOY_MARGIN, time::Timestamp};
 use export_engine::{
     archive::{Rescue, RescueOutcome, RescueSettings},
-    ports::{PortError, RunStore},
+    ports::{PortError, SeenRetentions},
 };
 use host::Random;
 use serde::Serialize;

@@ -15,9 +15,7 @@ mod shared;
 mod signer;
 
 pub use self::{
-    archive::{
-        ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, PutSegmentOutcome, SeenRetentions, SegmentStore,
-    },
+    archive::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PutSegmentOutcome, SegmentStore},
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,
@@ -32,11 +30,10 @@ pub use self::{
     },
     repair::{CompletedWindows, RepairStore},
     replays::{ReplayChange, ReplayStore},
-    runs::{
-        Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore,
-        SealedDigest,
-    },
+    runs::{Completion, IntentOutcome, Lease, LeaseOutcome, LeaseRequest, ReleaseOutcome, RunStore, SealedDigest},
     schedule::{EnabledConfigurations, ObservedExports, RunQueue},
-    shared::{RegionCircuits, ShareRequest, TenantShare, TenantShares},
+    shared::{
+        CorruptBlocks, KnownCorruptBlock, RegionCircuits, SeenRetentions, ShareRequest, TenantShare, TenantShares,
+    },
     signer::DigestSigner,
 };

@@ -19,8 +19,8 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, ConfigurationStore, Lease, LeaseOutcome, LeaseRequest, ObservedExports, RunReport, RunStore,
-    SealedDigest,
+    Completion, ConfigurationStore, CorruptBlocks, Lease, LeaseOutcome, LeaseRequest, ObservedExports, RunReport,
+    RunStore, SealedDigest,
 };
 
 use crate::support::{Store, Table, author, eventually, now, stamp};

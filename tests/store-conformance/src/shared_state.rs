@@ -11,7 +11,8 @@ use domain::{
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
 use export_engine::ports::{
-    ConfigurationStore, KnownCorruptBlock, RegionCircuits, RunStore, ShareRequest, TenantShare, TenantShares,
+    ConfigurationStore, CorruptBlocks, KnownCorruptBlock, RegionCircuits, RunStore, SeenRetentions, ShareRequest,
+    TenantShare, TenantShares,
 };
 use futures::future::join_all;
 use host::{Machine, Random};

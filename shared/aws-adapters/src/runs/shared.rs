@@ -49,28 +49,6 @@ fn share_key(share: &TenantShare) -> Item {
     key(format_args!("{}{SHARES_SUFFIX}", share.tenant), &format!("{trigger}#{:04}", share.number))
 }
 
-impl CorruptBlocks for RunTable {
-    async fn known_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
-        self.query_corrupt_blocks(tenant).await
-    }
-
-    async fn record_found_corrupt(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), PortError> {
-        self.put_corrupt_block(tenant, block, found_at, expires_at).await
-    }
-}
-
-impl SeenRetentions for RunTable {
-    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
-        self.read_retention_history().await
-    }
-}
-
 /// The outcome of an approval to leave a corrupt block out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipApprovalOutcome {
@@ -81,14 +59,6 @@ pub enum SkipApprovalOutcome {
 }
 
 impl RunTable {
-    pub(super) async fn read_retention_history(&self) -> Result<RetentionHistory, PortError> {
-        let key = key(RETENTION_PARTITION, RETENTION_ITEM);
-        match self.table.get("dynamodb:GetItem (retention history)", key).await? {
-            Some(found) => Ok(Attributes(&found).json(attribute::HISTORY)?),
-            None => Ok(RetentionHistory::default()),
-        }
-    }
-
     pub(super) async fn put_retention_history(
         &self,
         current: &RetentionHistory,
@@ -103,37 +73,6 @@ impl RunTable {
         let stored = [(attribute::HISTORY, json(operation, history)?)];
         let put = Write::put(extended(key(RETENTION_PARTITION, RETENTION_ITEM), stored)).when(is_current);
         Ok(self.table.write(operation, put).await?.is_done())
-    }
-
-    pub(super) async fn query_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
-        let operation = "dynamodb:Query (corrupt blocks)";
-        let key = Expression::new("#run = :run").with("run", text(corrupt_partition(tenant)));
-        let page = self.table.page(operation, &Query::new(key).limit(MAX_CORRUPT_BLOCKS), None).await?;
-        if page.next.is_some() {
-            let detail =
-                format!("{tenant} has more than {MAX_CORRUPT_BLOCKS} corrupt blocks: restore the events table");
-            return Err(PortError::internal(operation, detail));
-        }
-        let known = |found: &Item| {
-            Ok(KnownCorruptBlock {
-                block: item::read_block(Attributes(found), attribute::ITEM)?,
-                is_skip_approved: found.contains_key(attribute::APPROVED_AT),
-            })
-        };
-        page.items.iter().map(known).collect()
-    }
-
-    pub(super) async fn put_corrupt_block(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), PortError> {
-        let stored = [(attribute::FOUND_AT, text(found_at)), (attribute::EXPIRES_AT, seconds(expires_at))];
-        let put = Write::put(extended(corrupt_block_key(tenant, block), stored));
-        let put = put.when(Expression::new("attribute_not_exists(#run)"));
-        self.table.write("dynamodb:PutItem (corrupt block)", put).await.map(drop)
     }
 
     /// Approves that exports of the tenant leave out a block that a run has found corrupt. Approving again changes nothing.
@@ -156,6 +95,49 @@ impl RunTable {
             WriteOutcome::Done(_) => Ok(SkipApprovalOutcome::Approved),
             WriteOutcome::Refused(_) => Ok(SkipApprovalOutcome::NotFound),
         }
+    }
+}
+
+impl SeenRetentions for RunTable {
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        let key = key(RETENTION_PARTITION, RETENTION_ITEM);
+        match self.table.get("dynamodb:GetItem (retention history)", key).await? {
+            Some(found) => Ok(Attributes(&found).json(attribute::HISTORY)?),
+            None => Ok(RetentionHistory::default()),
+        }
+    }
+}
+
+impl CorruptBlocks for RunTable {
+    async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        let operation = "dynamodb:Query (corrupt blocks)";
+        let key = Expression::new("#run = :run").with("run", text(corrupt_partition(tenant)));
+        let page = self.table.page(operation, &Query::new(key).limit(MAX_CORRUPT_BLOCKS), None).await?;
+        if page.next.is_some() {
+            let detail =
+                format!("{tenant} has more than {MAX_CORRUPT_BLOCKS} corrupt blocks: restore the events table");
+            return Err(PortError::internal(operation, detail));
+        }
+        let known = |found: &Item| {
+            Ok(KnownCorruptBlock {
+                block: item::read_block(Attributes(found), attribute::ITEM)?,
+                is_skip_approved: found.contains_key(attribute::APPROVED_AT),
+            })
+        };
+        page.items.iter().map(known).collect()
+    }
+
+    async fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        let stored = [(attribute::FOUND_AT, text(found_at)), (attribute::EXPIRES_AT, seconds(expires_at))];
+        let put = Write::put(extended(corrupt_block_key(tenant, block), stored));
+        let put = put.when(Expression::new("attribute_not_exists(#run)"));
+        self.table.write("dynamodb:PutItem (corrupt block)", put).await.map(drop)
     }
 }
 

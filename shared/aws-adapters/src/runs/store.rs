@@ -1,17 +1,14 @@
 //! The state of exports as the engine sees it. Every write is conditional on the lease.
 
 use domain::{
-    block::BlockId,
     configuration::ConfigurationKey,
     digest::DigestObject,
     export_run::{Checkpoint, ExportState, Window, WindowId},
     retention::RetentionHistory,
-    tenant::TenantId,
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError, ReleaseOutcome,
-    RunStore, SealedDigest,
+    Completion, IntentOutcome, Lease, LeaseOutcome, LeaseRequest, PortError, ReleaseOutcome, RunStore, SealedDigest,
 };
 
 use super::{
@@ -324,29 +321,11 @@ impl RunStore for RunTable {
         self.update_fenced("dynamodb:UpdateItem (record lost)", self.fenced(lease, changes)).await.map(drop)
     }
 
-    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
-        self.read_retention_history().await
-    }
-
     async fn replace_retention_history(
         &self,
         current: &RetentionHistory,
         history: &RetentionHistory,
     ) -> Result<bool, PortError> {
         self.put_retention_history(current, history).await
-    }
-
-    async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
-        self.query_corrupt_blocks(tenant).await
-    }
-
-    async fn record_corrupt_block(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), PortError> {
-        self.put_corrupt_block(tenant, block, found_at, expires_at).await
     }
 }

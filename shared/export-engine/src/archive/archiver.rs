@@ -188,7 +188,7 @@ where
             tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
             PortError::internal_from("archive blocks", behind)
         })?;
-        let known = self.corrupt.known_corrupt_blocks(tenant).await?;
+        let known = self.corrupt.corrupt_blocks(tenant).await?;
         let of = |is_skip_approved: bool| {
             let is_of =
                 |known: &&KnownCorruptBlock| range.contains(known.block) && known.is_skip_approved == is_skip_approved;
@@ -270,7 +270,7 @@ where
                 let now = self.clock.now();
                 let ArchiverSettings { retention, grace, .. } = self.settings;
                 let expires_at = now.saturating_add(retention).saturating_add(grace);
-                if let Err(error) = self.corrupt.record_found_corrupt(tenant, block, now, expires_at).await {
+                if let Err(error) = self.corrupt.record_corrupt_block(tenant, block, now, expires_at).await {
                     tracing::warn!(%error, %block, "a corrupt block was not recorded");
                 }
             }

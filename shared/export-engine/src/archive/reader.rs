@@ -144,7 +144,7 @@ where
             return Ok(());
         }
         let ReaderSettings { grace, deploy_margin, .. } = self.settings;
-        let history = self.retentions.seen_retentions().await?;
+        let history = self.retentions.retention_history().await?;
         let floor = history.floor(self.clock.now().saturating_sub(grace), deploy_margin);
         let has_expired = next > end && next <= BlockId::lowest_at(floor);
         if has_expired { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }

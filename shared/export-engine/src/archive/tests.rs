@@ -316,17 +316,17 @@ impl SegmentStore for &Store {
 
 impl SeenRetentions for &Store {
     /// Runs have seen the retention from the start on.
-    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
         Ok(RetentionHistory::default().observed(RETENTION, start()).unwrap())
     }
 }
 
 impl CorruptBlocks for Store {
-    async fn known_corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+    async fn corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
         Ok(self.lock().known.clone())
     }
 
-    async fn record_found_corrupt(
+    async fn record_corrupt_block(
         &self,
         _tenant: &TenantId,
         block: BlockId,

@@ -7,12 +7,10 @@ use domain::{
     archive::{ArchiveRow, RegistryShard, SegmentReference},
     block::{BlockId, Shard},
     export_run::BlockRange,
-    retention::RetentionHistory,
     tenant::TenantId,
-    time::Timestamp,
 };
 
-use super::{error::PortError, runs::KnownCorruptBlock};
+use super::error::PortError;
 
 /// A page of registry rows. A row that can't be read is an error inside the list, so that it stops no other tenant.
 #[derive(Clone, Debug, Default)]
@@ -118,28 +116,4 @@ pub trait BlockExpiry: Send + Sync {
         range: BlockRange,
         lifetime: Duration,
     ) -> impl Future<Output = Result<Option<BlockId>, PortError>> + Send;
-}
-
-/// What exports know of corrupt blocks, for the archiver.
-pub trait CorruptBlocks: Send + Sync {
-    /// Returns the blocks of the tenant that were found corrupt, in order: those of [`super::RunStore::corrupt_blocks`].
-    fn known_corrupt_blocks(
-        &self,
-        tenant: &TenantId,
-    ) -> impl Future<Output = Result<Vec<KnownCorruptBlock>, PortError>> + Send;
-
-    /// Records that a block was found corrupt, until `expires_at`: as [`super::RunStore::record_corrupt_block`].
-    fn record_found_corrupt(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
-}
-
-/// The retentions that runs have seen, for those who read the archive.
-pub trait SeenRetentions: Send + Sync {
-    /// Returns the history of the retention: that of [`super::RunStore::retention_history`].
-    fn seen_retentions(&self) -> impl Future<Output = Result<RetentionHistory, PortError>> + Send;
 }

@@ -7,11 +7,13 @@ use domain::{
     digest::{DigestObject, DigestReference},
     export_run::{ExportState, Window, WindowId, WindowRecord},
     retention::RetentionHistory,
-    tenant::TenantId,
     time::Timestamp,
 };
 
-use super::error::PortError;
+use super::{
+    error::PortError,
+    shared::{CorruptBlocks, SeenRetentions},
+};
 
 /// The right to advance one configuration's export. Every write made with it fails as `ErrorKind::Fenced` once a
 /// newer lease was granted.
@@ -89,16 +91,8 @@ pub struct Completion {
     pub expires_at: Timestamp,
 }
 
-/// A block that a run found corrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownCorruptBlock {
-    pub block: BlockId,
-    /// True if an operator has approved that exports skip it.
-    pub is_skip_approved: bool,
-}
-
 /// The state of exports: cursor, lease, window, intents, digests and history. Every write is conditional on the lease.
-pub trait RunStore: Send + Sync {
+pub trait RunStore: CorruptBlocks + SeenRetentions {
     /// Takes the lease if no other run holds it. Creates the state from `initial` if there is none.
     fn acquire_lease(
         &self,
@@ -179,28 +173,10 @@ pub trait RunStore: Send + Sync {
     /// Records that everything received before `through` and not exported is lost because its retention has ended.
     fn record_lost(&self, lease: &Lease, through: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Returns the history of retentions, which all tenants share.
-    fn retention_history(&self) -> impl Future<Output = Result<RetentionHistory, PortError>> + Send;
-
     /// Replaces `current` with `history`. `false`: another run replaced it first.
     fn replace_retention_history(
         &self,
         current: &RetentionHistory,
         history: &RetentionHistory,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
-
-    /// Returns the blocks of the tenant that were found corrupt, in order.
-    fn corrupt_blocks(
-        &self,
-        tenant: &TenantId,
-    ) -> impl Future<Output = Result<Vec<KnownCorruptBlock>, PortError>> + Send;
-
-    /// Records that a block was found corrupt, until `expires_at`. Does nothing if that is recorded already.
-    fn record_corrupt_block(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }

@@ -1,7 +1,9 @@
-//! State that runs of different configurations share: the shares of tenants and the circuits of Regions.
+//! State that runs of different configurations share: the shares of tenants, the circuits of Regions, the history of
+//! retentions, and the blocks that were found corrupt.
 
 use domain::{
-    circuit::Circuit, configuration::region::Region, export_run::RunTrigger, tenant::TenantId, time::Timestamp,
+    block::BlockId, circuit::Circuit, configuration::region::Region, export_run::RunTrigger,
+    retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
 
 use super::error::PortError;
@@ -60,4 +62,36 @@ pub trait RegionCircuits: Send + Sync {
         current: Option<&Circuit>,
         circuit: Option<&Circuit>,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
+}
+
+/// The retentions that runs have seen.
+pub trait SeenRetentions: Send + Sync {
+    /// Returns the history of retentions, which all tenants share.
+    fn retention_history(&self) -> impl Future<Output = Result<RetentionHistory, PortError>> + Send;
+}
+
+/// A block that a run found corrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownCorruptBlock {
+    pub block: BlockId,
+    /// True if an operator has approved that exports skip it.
+    pub is_skip_approved: bool,
+}
+
+/// The blocks that were found corrupt.
+pub trait CorruptBlocks: Send + Sync {
+    /// Returns the blocks of the tenant that were found corrupt, in order.
+    fn corrupt_blocks(
+        &self,
+        tenant: &TenantId,
+    ) -> impl Future<Output = Result<Vec<KnownCorruptBlock>, PortError>> + Send;
+
+    /// Records that a block was found corrupt, until `expires_at`. Does nothing if that is recorded already.
+    fn record_corrupt_block(
+        &self,
+        tenant: &TenantId,
+        block: BlockId,
+        found_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }

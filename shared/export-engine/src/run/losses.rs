@@ -8,12 +8,12 @@ use domain::{
 use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     alarms::RETENTION_GAP,
-    ports::{CORRUPT_BLOCK, PortError, RunStore},
+    ports::{CORRUPT_BLOCK, CorruptBlocks, PortError, RunStore},
 };
 
 /// The corrupt blocks of a window, in order.
 #[derive(Debug, Default)]
-pub(super) struct CorruptBlocks {
+pub(super) struct WindowCorruptBlocks {
     /// Those that an operator has approved to skip.
     pub(super) skipped: Vec<BlockId>,
     /// The others: each has to be there, and sound.
@@ -25,14 +25,14 @@ pub(super) struct CorruptBlocks {
 
 impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Returns the corrupt blocks in the rest of the window.
-    pub(super) async fn corrupt_blocks(&self, window: &Window) -> Result<CorruptBlocks, PortError> {
+    pub(super) async fn corrupt_blocks(&self, window: &Window) -> Result<WindowCorruptBlocks, PortError> {
         let runs = self.engine.runs;
         let range = window.remaining();
         let known = runs.corrupt_blocks(&self.lease.key.tenant_id).await?;
         let left =
             known.into_iter().filter(|known| range.contains(known.block) && !window.skipped.contains(&known.block));
         let (approved, expected): (Vec<_>, Vec<_>) = left.partition(|known| known.is_skip_approved);
-        let mut corrupt = CorruptBlocks {
+        let mut corrupt = WindowCorruptBlocks {
             skipped: approved.into_iter().map(|known| known.block).collect(),
             expected: expected.into_iter().map(|known| known.block).collect(),
             is_announced: false,

@@ -16,10 +16,7 @@ use domain::{
 };
 use export_engine::{
     archive::{ArchivedBlocks, ReaderSettings},
-    ports::{
-        ArchiveRecords, ArchiveRowPage, BlockExpiry, CorruptBlocks, KnownCorruptBlock, PortError, PutSegmentOutcome,
-        SeenRetentions, SegmentStore,
-    },
+    ports::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError, PutSegmentOutcome, SeenRetentions, SegmentStore},
 };
 
 use super::process::{PAGE_BLOCKS, Ports};
@@ -31,10 +28,17 @@ use crate::{
 
 impl Ports {
     /// Returns the source of the blocks in table and archive.
-    pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, Self, Self> {
+    pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, ReaderRetentions, Self> {
         let grace = self.world.lock().archive.grace;
         let settings = ReaderSettings { times: TIMES, grace, deploy_margin: DEPLOY_MARGIN };
-        ArchivedBlocks::new(self.clone(), self.clone(), self.clone(), self.clone(), self.clone(), settings)
+        ArchivedBlocks::new(
+            self.clone(),
+            self.clone(),
+            self.clone(),
+            ReaderRetentions(self.clone()),
+            self.clone(),
+            settings,
+        )
     }
 
     /// Makes a call that is repeated as the SDK does: the rescue has so many that it would rarely end without.
@@ -212,27 +216,14 @@ impl BlockExpiry for Ports {
     }
 }
 
-impl SeenRetentions for Ports {
-    async fn seen_retentions(&self) -> Result<RetentionHistory, PortError> {
-        if self.has(KnownBug::LostReferenceExpires) {
+/// The retentions as the reader of the archive sees them.
+pub(crate) struct ReaderRetentions(Ports);
+
+impl SeenRetentions for ReaderRetentions {
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        if self.0.has(KnownBug::LostReferenceExpires) {
             return Ok(RetentionHistory::default().observed(Duration::ZERO, Timestamp::EPOCH).unwrap_or_default());
         }
-        export_engine::ports::RunStore::retention_history(self).await
-    }
-}
-
-impl CorruptBlocks for Ports {
-    async fn known_corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
-        export_engine::ports::RunStore::corrupt_blocks(self, tenant).await
-    }
-
-    async fn record_found_corrupt(
-        &self,
-        tenant: &TenantId,
-        block: BlockId,
-        found_at: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<(), PortError> {
-        export_engine::ports::RunStore::record_corrupt_block(self, tenant, block, found_at, expires_at).await
+        self.0.retention_history().await
     }
 }

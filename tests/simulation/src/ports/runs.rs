@@ -17,8 +17,8 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, Encoders, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest, PortError,
-    ReleaseOutcome, RunStore, SealedDigest,
+    Completion, CorruptBlocks, Encoders, IntentOutcome, KnownCorruptBlock, Lease, LeaseOutcome, LeaseRequest,
+    PortError, ReleaseOutcome, RunStore, SealedDigest, SeenRetentions,
 };
 
 use super::process::Ports;
@@ -327,14 +327,6 @@ impl RunStore for Ports {
         self.fenced("record lost", lease, effect).await
     }
 
-    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
-        let forgets = self.has(KnownBug::RetentionHistoryForgotten);
-        let effect = move |state: &mut WorldState| {
-            Ok(if forgets { RetentionHistory::default() } else { state.retention_history.clone() })
-        };
-        self.world.call("read retentions", effect).await
-    }
-
     async fn replace_retention_history(
         &self,
         current: &RetentionHistory,
@@ -352,7 +344,19 @@ impl RunStore for Ports {
         };
         self.world.call("store retentions", effect).await
     }
+}
 
+impl SeenRetentions for Ports {
+    async fn retention_history(&self) -> Result<RetentionHistory, PortError> {
+        let forgets = self.has(KnownBug::RetentionHistoryForgotten);
+        let effect = move |state: &mut WorldState| {
+            Ok(if forgets { RetentionHistory::default() } else { state.retention_history.clone() })
+        };
+        self.world.call("read retentions", effect).await
+    }
+}
+
+impl CorruptBlocks for Ports {
     async fn corrupt_blocks(&self, tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
         let tenant = tenant.clone();
         let effect = move |state: &mut WorldState| {
