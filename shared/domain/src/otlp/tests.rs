@@ -1,9 +1,16 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::*;
+use super::{
+    message::{
+        AnyValue, ArrayValue, KeyValue, KeyValueList, LogRecord, Resource, ResourceLogs, Scope, ScopeLogs, Value,
+    },
+    *,
+};
 use crate::{
-    event::{BodyForm, EventBatch, MAX_BODY_LENGTH},
+    event::{BodyForm, EventBatch, MAX_BODY_LENGTH, PartialBatch, tests::any_json},
     tenant::TenantId,
 };
 
@@ -335,12 +342,182 @@ fn what_the_mapping_makes_is_checked_like_every_event() {
     assert_eq!(check(&with(vec![text("audit.tenantId"), text("audit.receivedTimestamp")])), Ok(1));
 }
 
+fn any_value() -> impl Strategy<Value = Option<AnyValue>> {
+    let leaf = prop_oneof![
+        ".{0,8}".prop_map(Value::String),
+        Just(Value::String("2026-01-31T23:59:59Z".to_owned())),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<f64>().prop_map(Value::Double),
+        proptest::collection::vec(any::<u8>(), 0..5).prop_map(Value::Bytes),
+    ];
+    let value = prop::option::of(leaf).prop_map(|value| AnyValue { value });
+    let value = value.prop_recursive(3, 16, 3, |inner| {
+        let pair = ("[a-b]{0,1}", prop::option::of(inner.clone()));
+        let pair = pair.prop_map(|(key, value)| KeyValue { key, value });
+        let array = proptest::collection::vec(inner, 0..3).prop_map(|values| Value::Array(ArrayValue { values }));
+        let list = proptest::collection::vec(pair, 0..3).prop_map(|values| Value::List(KeyValueList { values }));
+        prop_oneof![array, list].prop_map(|value| AnyValue { value: Some(value) })
+    });
+    prop::option::of(value)
+}
+
+/// Generates attributes, some of which set fields of the event, or the same field.
+fn any_attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    let known =
+        &["audit.id", "audit.eventTimestamp", "audit.action", "audit.openTelemetry", "audit.tenantId", "audit."];
+    let named = prop::sample::select(&known[..]).prop_map(ToOwned::to_owned);
+    let sources = prop::sample::select(&["log.record.uid", "user.id", "user.name", "session.id"][..]);
+    let key = prop_oneof![named, sources.prop_map(ToOwned::to_owned), "(audit\\.)?[a-z]{0,6}".boxed()];
+    let attribute = (key, any_value()).prop_map(|(key, value)| KeyValue { key, value });
+    proptest::collection::vec(attribute, 0..3)
+}
+
+fn any_record() -> impl Strategy<Value = LogRecord> {
+    let time = || prop_oneof![Just(0), Just(1_769_903_999_123_456_789), any::<u64>()];
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..17);
+    let texts = (prop_oneof![Just(String::new()), ".{0,8}"], prop_oneof![Just(String::new()), ".{0,8}"]);
+    let numbers = (any::<i32>(), any::<u32>(), any::<u32>());
+    (time(), time(), any_attributes(), any_value(), texts, numbers, bytes(), bytes()).prop_map(
+        |(time, observed, attributes, body, (severity_text, event_name), numbers, trace_id, span_id)| LogRecord {
+            time_unix_nano: time,
+            severity_number: numbers.0,
+            severity_text,
+            body,
+            attributes,
+            dropped_attributes_count: numbers.1,
+            flags: numbers.2,
+            trace_id,
+            span_id,
+            observed_time_unix_nano: observed,
+            event_name,
+        },
+    )
+}
+
+fn any_request() -> impl Strategy<Value = ExportLogsRequest> {
+    let scope = (".{0,4}", ".{0,4}", any_attributes());
+    let scope = scope.prop_map(|(name, version, attributes)| Scope { name, version, attributes });
+    let logs = (prop::option::of(scope), proptest::collection::vec(any_record(), 0..4));
+    let logs = logs.prop_map(|(scope, log_records)| ScopeLogs { scope, log_records });
+    let resource = any_attributes().prop_map(|attributes| Resource { attributes });
+    let of_resource = (prop::option::of(resource), proptest::collection::vec(logs, 0..3));
+    let of_resource = of_resource.prop_map(|(resource, scope_logs)| ResourceLogs { resource, scope_logs });
+    proptest::collection::vec(of_resource, 0..3).prop_map(|resource_logs| ExportLogsRequest { resource_logs })
+}
+
+fn value_as_json(value: Option<&AnyValue>) -> Json {
+    match value.and_then(|value| value.value.as_ref()) {
+        None => json!({}),
+        Some(Value::String(text)) => json!({"stringValue": text}),
+        Some(Value::Bool(value)) => json!({"boolValue": value}),
+        Some(Value::Int(number)) => json!({"intValue": number.to_string()}),
+        Some(Value::Double(number)) => json!({"doubleValue": number.to_string()}),
+        Some(Value::Bytes(bytes)) => json!({"bytesValue": BASE64_STANDARD.encode(bytes)}),
+        Some(Value::Array(array)) => {
+            let values: Vec<_> = array.values.iter().map(|value| value_as_json(Some(value))).collect();
+            json!({"arrayValue": {"values": values}})
+        }
+        Some(Value::List(list)) => json!({"kvlistValue": {"values": attributes_as_json(&list.values)}}),
+    }
+}
+
+fn attributes_as_json(attributes: &[KeyValue]) -> Vec<Json> {
+    attributes.iter().map(|of| attribute(&of.key, &value_as_json(of.value.as_ref()))).collect()
+}
+
+fn record_as_json(record: &LogRecord) -> Json {
+    json!({
+        "timeUnixNano": record.time_unix_nano.to_string(),
+        "observedTimeUnixNano": record.observed_time_unix_nano.to_string(),
+        "severityNumber": record.severity_number,
+        "severityText": record.severity_text,
+        "eventName": record.event_name,
+        "body": record.body.as_ref().map(|body| value_as_json(Some(body))),
+        "attributes": attributes_as_json(&record.attributes),
+        "droppedAttributesCount": record.dropped_attributes_count,
+        "flags": record.flags,
+        "traceId": HEXLOWER.encode(&record.trace_id),
+        "spanId": HEXLOWER.encode(&record.span_id),
+    })
+}
+
+/// Returns the request as an exporter writes it in JSON.
+fn request_as_json(request: &ExportLogsRequest) -> Json {
+    let scope_as_json = |of: &ScopeLogs| {
+        let scope = of.scope.as_ref().map(|scope| {
+            let attributes = attributes_as_json(&scope.attributes);
+            json!({"name": scope.name, "version": scope.version, "attributes": attributes})
+        });
+        let records: Vec<_> = of.log_records.iter().map(record_as_json).collect();
+        json!({"scope": scope, "logRecords": records})
+    };
+    let resource_as_json = |of: &ResourceLogs| {
+        let resource =
+            of.resource.as_ref().map(|resource| json!({"attributes": attributes_as_json(&resource.attributes)}));
+        json!({"resource": resource, "scopeLogs": of.scope_logs.iter().map(scope_as_json).collect::<Vec<_>>()})
+    };
+    json!({"resourceLogs": request.resource_logs.iter().map(resource_as_json).collect::<Vec<_>>()})
+}
+
+/// Checks that each record became a line that is either stored or rejected.
+fn check_every_record_counts(mapped: &MappedEvents) {
+    let tenant = || TenantId::parse("acme").unwrap();
+    assert_eq!(mapped.lines.lines().count() as u64, mapped.records, "{}", mapped.lines);
+    let is_valid = |line: &&str| EventBatch::parse(tenant(), line.as_bytes(), BodyForm::Lines).is_ok();
+    let valid = mapped.lines.lines().filter(is_valid).count();
+    let (stored, rejected) = match PartialBatch::parse(tenant(), mapped.lines.as_bytes()) {
+        Ok(PartialBatch { events, rejected }) => (events.len(), rejected.map_or(0, |rejected| rejected.count as u64)),
+        // Of a request in which no record is valid, nothing is stored.
+        Err(_) => (0, mapped.records),
+    };
+    assert_eq!((stored, stored as u64 + rejected), (valid, mapped.records), "{}", mapped.lines);
+}
+
 proptest! {
     #[test]
-    fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200), jsonish in r#"[\[\]{}",:\\ 0-9a-zA-Z]{0,60}"#) {
+    fn every_record_is_stored_or_rejected_in_both_encodings(request in any_request()) {
+        let records = request.resource_logs.iter().flat_map(|of| &of.scope_logs).map(|of| of.log_records.len()).sum::<usize>();
+        let mapped = map_logs(&request.encode_to_vec(), Encoding::Protobuf).unwrap();
+        prop_assert_eq!(mapped.records, records as u64);
+        check_every_record_counts(&mapped);
+        let json = request_as_json(&request).to_string();
+        prop_assert_eq!(map_logs(json.as_bytes(), Encoding::Json).unwrap().lines, mapped.lines);
+    }
+
+    #[test]
+    fn a_broken_request_is_refused_or_read_as_a_whole(
+        request in any_request(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..4_usize, any::<u8>()), 1..4),
+    ) {
+        for (body, encoding) in [
+            (request.encode_to_vec(), Encoding::Protobuf),
+            (request_as_json(&request).to_string().into_bytes(), Encoding::Json),
+        ] {
+            let mut body = body;
+            for (place, removed, byte) in &changes {
+                let start = place.index(body.len() + 1);
+                let end = body.len().min(start + removed);
+                body.splice(start..end, [*byte]);
+            }
+            if let Ok(mapped) = map_logs(&body, encoding) {
+                check_every_record_counts(&mapped);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+        jsonish in r#"[\[\]{}",:\\ 0-9a-zA-Z]{0,60}"#,
+        value in any_json("resourceLogs|scopeLogs|logRecords|attributes|body|key|value|[a-z]{0,3}", 5),
+    ) {
         for encoding in [Encoding::Protobuf, Encoding::Json] {
-            let _ = map_logs(&body, encoding);
-            let _ = map_logs(jsonish.as_bytes(), encoding);
+            for body in [&body, jsonish.as_bytes(), value.to_string().as_bytes()] {
+                if let Ok(mapped) = map_logs(body, encoding) {
+                    check_every_record_counts(&mapped);
+                }
+            }
         }
     }
 
