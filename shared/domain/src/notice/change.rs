@@ -105,7 +105,8 @@ fn replaces_identity_untested(before: &ExportConfiguration, after: &ExportConfig
 }
 
 /// Returns the notices of a change. `is_last_export`: the change [ends](ended_by) an export, and no other one
-/// [makes up for it](makes_up_for).
+/// [makes up for it](makes_up_for). One notice says so: that the export was disabled, if it was also moved, because the move has
+/// no effect before it is enabled again.
 #[must_use]
 pub fn notices_of(change: Change<'_>, author: &Author, is_last_export: bool, stamp: Stamp) -> Vec<Notice> {
     Notice::all(&change.subject().key, events_of(change, author, is_last_export), stamp.at, stamp.event)
@@ -125,7 +126,7 @@ fn events_of(change: Change<'_>, author: &Author, is_last_export: bool) -> Vec<N
             let changed_fields = moved_by(before, after);
             if !changed_fields.is_empty() {
                 events.push(NoticeEvent::ExportDestinationChanged(MoveFacts {
-                    change: facts(after, is_last_export),
+                    change: facts(after, is_last_export && after.enabled),
                     changed_fields,
                     is_same_owner: before.bucket_owner().is_some() && before.bucket_owner() == after.bucket_owner(),
                     bucket_before: before.destination.bucket_name.clone(),
@@ -223,6 +224,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_notice_of_a_change_says_that_the_last_export_ended() {
+        let before = working(1);
+        let bucket_name = BucketName::parse("other-audit").unwrap();
+        let moved = to(Destination { bucket_name, ..before.destination.clone() });
+        let moved_and_disabled = ExportConfiguration { enabled: false, ..moved.clone() };
+        let all =
+            ExportConfiguration { webhooks: vec![webhook("https://hooks.example.com/")], ..moved_and_disabled.clone() };
+        let (disabled, destination) = (NoticeKind::ExportDisabled, NoticeKind::ExportDestinationChanged);
+        for (after, expected) in [
+            (&moved, &[(destination, true)][..]),
+            (&moved_and_disabled, &[(disabled, true), (destination, false)]),
+            (&all, &[(disabled, true), (destination, false), (NoticeKind::NotificationsChanged, false)]),
+        ] {
+            let change = Change::Update { before: &before, after };
+            assert!(ended_by(change).is_some());
+            let notices = notices_of(change, &author(), true, stamp());
+            let found: Vec<_> = notices.iter().map(|notice| (notice.kind, notice.is_last_export())).collect();
+            assert_eq!(found, expected);
+        }
+    }
+
     fn role(account: &str) -> Authentication {
         Authentication::AssumedRole {
             role_arn: RoleArn::parse(&format!("arn:aws:iam::{account}:role/export")).unwrap(),
@@ -245,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn each_move_of_an_export_is_told_with_its_fields() {
+    fn each_move_of_an_export_is_a_notice_with_its_fields() {
         let before = working(1);
         let here = before.destination.clone();
         let key = |arn: &str| Some(KmsKeyArn::parse(arn).unwrap());
@@ -319,12 +342,12 @@ mod tests {
             let change = Change::Update { before: &before, after: &after };
             assert_eq!(ended_by(change).is_some(), !fields.is_empty(), "{fields:?}");
             let notices = notices_of(change, &author(), true, stamp());
-            let told = notices.iter().map(|notice| serde_json::to_value(notice).unwrap());
-            let told: Vec<_> = told.map(|notice| notice["detail"]["changedFields"].clone()).collect();
+            let details = notices.iter().map(|notice| serde_json::to_value(notice).unwrap());
+            let changed: Vec<_> = details.map(|notice| notice["detail"]["changedFields"].clone()).collect();
             let expected: Vec<_> = (!fields.is_empty()).then(|| serde_json::json!(fields)).into_iter().collect();
-            assert_eq!(told, expected);
+            assert_eq!(changed, expected);
             assert!(notices.iter().all(Notice::is_last_export));
-            // It is told of a disabled export as well, and of one that has delivered nothing yet. It is the end of neither.
+            // A disabled export, and one that has delivered nothing yet, have the notice as well. It is the end of neither.
             let disabled = ExportConfiguration { enabled: false, ..before.clone() };
             let new = ExportConfiguration { progress: ExportProgress::default(), ..before.clone() };
             for before in [disabled, new] {
