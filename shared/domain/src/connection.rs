@@ -14,7 +14,7 @@ pub use self::{
     failure::ConnectionFailure,
     refusal::{AwsErrorCode, Refusal},
 };
-use crate::time::Timestamp;
+use crate::{named::named, time::Timestamp};
 
 /// The result of the last test or run for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
@@ -27,17 +27,7 @@ pub enum ConnectionStatus {
     Failed,
 }
 
-impl ConnectionStatus {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
-}
+named!(ConnectionStatus);
 
 /// The state of a configuration's connection. Illegal combinations (a success with an error) can't be built.
 #[derive(Clone, Debug, PartialEq, Eq)]

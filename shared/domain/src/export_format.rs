@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::named::named;
+
 /// The format of the data objects of an export.
 #[derive(
     Clone,
@@ -36,22 +38,13 @@ pub enum ExportFormat {
     OcsfParquet,
 }
 
+named!(ExportFormat);
+
 /// The least letters that a wrong name has to share with the beginnings of a format's words to suggest that format.
 const MIN_SHARED_LETTERS: usize = 2;
 
 impl ExportFormat {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the name in the API, the tables, the digests and the logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
 
     /// Returns the format that a wrong name is nearest to: the first whose words share the most letters with the beginnings of
     /// the name's words. `None`: it is like none of them.

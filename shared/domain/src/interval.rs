@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
-use crate::time::Timestamp;
+use crate::{named::named, time::Timestamp};
 
 /// The time between two exports of one configuration.
 #[derive(
@@ -29,20 +29,11 @@ pub enum ExportInterval {
     Every24Hours,
 }
 
+named!(ExportInterval);
+
 impl ExportInterval {
     pub const ALL: [Self; 5] =
         [Self::Every2Hours, Self::Every4Hours, Self::Every6Hours, Self::Every12Hours, Self::Every24Hours];
-
-    /// Returns the name in the API, the table and the logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
 
     #[must_use]
     pub fn duration(self) -> Duration {

@@ -32,6 +32,7 @@ pub mod gzip;
 mod hex;
 pub mod interval;
 pub mod lag;
+mod named;
 pub mod notice;
 pub mod notice_id;
 pub mod object_key;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::named::named;
+
 /// The kinds of notices.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, EnumString, IntoStaticStr, VariantArray,
@@ -33,17 +35,8 @@ pub enum NoticeKind {
     AccessKeyAging,
 }
 
+named!(NoticeKind);
+
 impl NoticeKind {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
 }

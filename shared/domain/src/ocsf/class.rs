@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::word::word;
+use crate::named::named;
 
 /// A version of OCSF. Security Lake supports 1.3 and earlier for custom sources.
 #[derive(
@@ -33,18 +34,10 @@ pub enum Version {
     V1_8_0,
 }
 
+named!(Version);
+
 impl Version {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
 
     /// Returns the version of the schema of files with records of this version.
     #[must_use]
@@ -174,18 +167,10 @@ impl Activity {
     }
 }
 
+named!(Class);
+
 impl Class {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
 
     /// Returns the class of a number.
     #[must_use]

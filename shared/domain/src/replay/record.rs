@@ -17,6 +17,7 @@ use crate::{
     encoding::Encoding,
     event_filter::EventFilter,
     export_format::ExportFormat,
+    named::named,
     ocsf::OcsfSettings,
     time::Timestamp,
 };
@@ -100,17 +101,7 @@ pub enum ReplayStatus {
     Cancelled,
 }
 
-impl ReplayStatus {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        name.parse().ok()
-    }
-}
+named!(ReplayStatus);
 
 impl ReplayState {
     #[must_use]
