@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Route
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, Route, Worker
 
 from infra.local import browser as browsers
 from tests.page.service import GRAPHQL, Service, token
@@ -25,12 +25,19 @@ addEventListener("securitypolicyviolation", (event) =>
   window.reportViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
 
+# In a worker, which has a policy of its own. What it writes to its console is a problem of the visit.
+_LISTEN_IN_WORKER = """
+() => addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy of a worker: ${event.violatedDirective} ${event.blockedURI}`))
+"""
+
 
 def launch(playwright: Playwright) -> Browser:
     chosen = browsers.browser()
     return playwright.chromium.launch(
         executable_path=chosen.executable,
-        env={**os.environ, **chosen.environment},
+        # Fields of times take digits in the order of the browser's language, whatever the zone and language of a page.
+        env={**os.environ, **chosen.environment, "LANGUAGE": "en_US"},
         # The sandbox needs privileges that a container lacks, and refuses to run as root.
         args=["--no-sandbox", "--disable-dev-shm-usage"],
     )
@@ -49,6 +56,7 @@ class Visit:
         page.expose_binding("reportViolation", lambda _, violation: self.violations.append(violation))
         page.add_init_script(_LISTEN)
         page.on("console", self._note)
+        page.on("worker", _listen)
         page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
 
     def _note(self, message: ConsoleMessage) -> None:
@@ -96,6 +104,12 @@ class Visit:
                     for node in one["nodes"]
                 ]
         return problems
+
+
+def _listen(worker: Worker) -> None:
+    # It may have ended by now, as one does whose program can't be loaded.
+    with suppress(Error):
+        worker.evaluate(_LISTEN_IN_WORKER)
 
 
 @cache
