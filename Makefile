@@ -14,7 +14,7 @@ PERMISSIONS ?= AUDIT,AUDIT_WRITE
 .DEFAULT_GOAL := help
 SEEDS ?= 100000
 
-.PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock page test-page screenshots tools
+.PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock page test-page bench-page screenshots tools
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ test: tools ## Runs lints, unit tests, and end-to-end tests on a separate local 
 test-page: tools ## Runs the tests of the page that need no stack: its verification against the command line's, and in a browser
 	@cargo test --quiet --workspace --locked --test tampering the_corpus
 	@$(PYTHON) -m infra.local.checks page
+
+bench-page: tools ## Measures the page: when its list can be used, and a verification of 1 GB: make bench-page PAGE='http://…#token=…'
+	@$(PYTHON) -m tests.page.speed $(if $(PAGE),--page '$(PAGE)') $(if $(MEGABYTES),--megabytes $(MEGABYTES))
 
 screenshots: tools ## Takes the pictures of the page for the documentation
 	@$(PYTHON) -m tests.page.screenshots

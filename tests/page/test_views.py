@@ -15,9 +15,10 @@ from infra.local.settings import ROOT
 from tests.page import answers
 from tests.page.answers import Json
 from tests.page.service import Refused
+from tests.page.speed import seconds_to_first_link
 from tests.page.visit import Visit, visiting
 
-CODES = ROOT / "functions" / "page" / "web" / "src" / "generated" / "codes.ts"
+ERRORS = ROOT / "docs" / "reference" / "ERRORS.md"
 HOSTILE = "<img src=x onerror=\"window.attacked='yes'\"><script>window.attacked='yes'</script>{{7*7}}\u202egnp"
 
 
@@ -25,13 +26,12 @@ def always(answer: Json) -> Callable[[Json], Json]:
     return lambda _: answer
 
 
-def connection_codes() -> list[tuple[str, str]]:
-    """Returns the codes of the connection test, each with its remedy."""
-    rows = re.findall(
-        r'^  \["(\w+)","Connection","(?:[^"\\]|\\.)*","((?:[^"\\]|\\.)*)"\]', CODES.read_text(), re.MULTILINE
-    )
+def connection_codes() -> dict[str, str]:
+    """Returns the codes of the connection test, each with its remedy, as the service documents them."""
+    _, _, rest = ERRORS.read_text().partition("\n## Connection\n")
+    rows = re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", rest.partition("\n## ")[0], re.MULTILINE)
     assert len(rows) > 10
-    return [(code, remedy.replace('\\"', '"')) for code, remedy in rows]
+    return dict(rows)
 
 
 def open_list(visit: Visit) -> None:
@@ -144,19 +144,22 @@ def test_accessibility(visit: Visit, view: Callable[[Visit], None]) -> None:
 
 
 def test_every_failure_of_the_connection_test_is_shown_with_its_fix(visit: Visit) -> None:
+    """The service's sentence is beside the cross, and the page's own explanation of the code behind the link."""
     visit.open(f"#/exports/{answers.ID}")
     page = visit.page
-    for code, remedy in connection_codes():
-        failing = answers.checks("WRITE_ALLOWED", code, f"What AWS said about {code}. {remedy}")
-        error = {"code": code, "message": remedy}
+    for code in connection_codes():
+        failing = answers.checks("WRITE_ALLOWED", code, f"What AWS said about {code}.")
+        error = {"code": code, "message": f"What AWS said about {code}."}
         tested = answers.configuration(connectionStatus="FAILED", connectionError=error, connectionChecks=failing)
         visit.service.answers["Test"] = always({"configuration": tested})
         page.get_by_role("button", name="Test the connection").click()
         failed = page.get_by_role("listitem").filter(has_text=f"What AWS said about {code}.")
         expect(failed).to_contain_text("Files can be written")
-        expect(failed).to_contain_text(remedy)
         expect(failed.get_by_role("link", name=code)).to_have_attribute("href", f"#/codes/{code}")
         expect(page.get_by_text("not checked").first).to_be_visible()
+    for code, remedy in connection_codes().items():
+        page.evaluate("hash => location.hash = hash", f"#/codes/{code}")
+        expect(page.get_by_role("main")).to_contain_text(remedy)
 
 
 def test_a_code_is_explained_without_signing_in(visit: Visit) -> None:
@@ -180,7 +183,9 @@ def test_the_token_is_kept_in_memory_only(visit: Visit) -> None:
     assert "token" not in page.url
     stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     assert stored == '[{},{},""]'
-    assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    # Neither in the address nor in those that "back" leads to, some of which the browser keeps for good.
+    history = page.context.new_cdp_session(page).send("Page.getNavigationHistory")["entries"]
+    assert [entry["url"] for entry in history if visit.token in entry["url"]] == []
     page.go_back()
     assert "token" not in page.url
     sent = {authorization for _, _, authorization in visit.service.requests}
@@ -322,16 +327,13 @@ def test_the_skip_link_leads_to_the_content(visit: Visit) -> None:
     expect(visit.page.locator("main")).to_be_focused()
 
 
-def test_the_page_is_interactive_within_a_second(browser: Browser, address: str) -> None:
+def test_the_list_can_be_used_soon(browser: Browser, address: str) -> None:
+    """In a cold visit. `make bench-page` prints the time; the bound is for any machine, however busy."""
     with visiting(browser, address) as visit:
-        open_list(visit)
-    with visiting(browser, address) as visit:
-        open_list(visit)
-        ready = visit.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-        painted = visit.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        assert max(ready, painted) < 1_000
+        assert seconds_to_first_link(visit.page, f"{address}#token={visit.token}") < 10
         requests = visit.page.evaluate("performance.getEntriesByType('resource').map(one => new URL(one.name).origin)")
         assert set(requests) <= {visit.page.evaluate("location.origin")}
+        visit.check()
 
 
 def test_screenshots_are_of_views_that_exist() -> None:
