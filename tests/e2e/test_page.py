@@ -5,26 +5,31 @@ Its views and refusals are tested with answers made for them in tests/page.
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from infra.local import browser as browsers
 from infra.local.emulators.interface import Capability
 from infra.local.stack import Stack
 from tests.e2e.harness import (
+    DAY_SECONDS,
     EXPORT_TIMEOUT_SECONDS,
     KEY_ACCOUNT,
     ROLE_ACCOUNT,
+    SETTLE_SECONDS,
+    SLOT_SECONDS,
     Customer,
     CustomerFactory,
     Tenant,
@@ -32,6 +37,7 @@ from tests.e2e.harness import (
     make_events,
 )
 from tests.page.service import content_security_policy
+from tests.page.speed import seconds_to_first_link
 from tests.page.visit import Visit, launch, visiting
 
 # The files are compressed, so API Gateway gets them in base64.
@@ -192,3 +198,109 @@ def test_hostile_texts_of_a_tenant_stay_texts(visit_as: Callable[..., Any], cust
         expect(visit.page.get_by_role("heading", level=1)).to_have_text(hostile)
         assert visit.page.evaluate("window.attacked ?? null") is None
         assert visit.page.locator("main img").count() == 0
+
+
+def utc_field(seconds: float) -> str:
+    """Returns a time as a field for a time takes it, in the form that the browser gives it: without seconds that are zero."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00")
+
+
+def button(page: Page, group: str, name: str, role: Literal["group", "region", "dialog"] = "group") -> Locator:
+    return page.get_by_role(role, name=group, exact=True).get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture
+def exported(customers: CustomerFactory) -> tuple[Customer, str, str]:
+    """An export of two windows, and a period that holds the first one. Its user may write anywhere in the bucket."""
+    account = customers.account(KEY_ACCOUNT, path="audit/export")
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{account.bucket}/*"}
+    customer = customers.with_access_key(account=account, policy={"Version": "2012-10-17", "Statement": [statement]})
+    start = math.floor(time.time() / SLOT_SECONDS) * SLOT_SECONDS - SLOT_SECONDS
+    sent = customer.tenant.send(make_events(3))
+    customer.run_export(sent)
+    end = math.ceil(time.time() / SLOT_SECONDS) * SLOT_SECONDS
+    time.sleep(max(0.0, end + SETTLE_SECONDS - time.time()))
+    sent += customer.tenant.send(make_events(1))
+    customer.run_export(sent)
+    return customer, utc_field(start), utc_field(end)
+
+
+def test_an_export_is_changed_disabled_and_enabled(visit_as: Callable[..., Any], customers: CustomerFactory) -> None:
+    customer = customers.with_access_key()
+    administrator = customer.tenant.administrator
+    with visit_as(customer.tenant) as visit:
+        page = visit.page
+        visit.open(f"#/exports/{customer.id}/edit")
+        page.get_by_label("Description").fill("Changed by the page")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Changed by the page", timeout=PATIENCE_MILLISECONDS)
+        assert administrator.get(customer.id)["description"] == "Changed by the page"
+        button(page, "Actions", "Disable").click()
+        button(page, "Disable the export?", "Disable", "dialog").click()
+        expect(button(page, "Actions", "Enable")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        assert administrator.get(customer.id)["enabled"] is False
+        button(page, "Actions", "Enable").click()
+        expect(button(page, "Actions", "Disable")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        assert administrator.get(customer.id)["enabled"] is True
+
+
+def test_files_are_put_back_and_a_period_is_replayed(
+    visit_as: Callable[..., Any], exported: tuple[Customer, str, str]
+) -> None:
+    customer, start, end = exported
+    account = customer.account
+    lost = account.data_keys(customer.id)[0]
+    content = account.download(lost)
+    account.s3.delete_object(Bucket=account.bucket, Key=lost)
+    patience = EXPORT_TIMEOUT_SECONDS * 1_000
+    with visit_as(customer.tenant) as visit:
+        page = visit.page
+        visit.open(f"#/exports/{customer.id}")
+        repairs = page.get_by_role("region", name="Put lost files back", exact=True)
+        # Every window, whatever the zone of the browser: a range may be longer than the export.
+        repairs.get_by_label("From").fill(utc_field(time.time() - 2 * DAY_SECONDS))
+        repairs.get_by_label("To, exclusive").fill(utc_field(time.time() + 2 * DAY_SECONDS))
+        repairs.get_by_role("button", name="Repair", exact=True).click()
+        expect(repairs).to_contain_text("Everything is in the bucket", timeout=patience)
+        assert account.download(lost) == content
+
+        replays = page.get_by_role("region", name="Export a past period again", exact=True)
+        replays.get_by_label("From").fill(start)
+        replays.get_by_label("To, exclusive").fill(end)
+        replays.get_by_label("Path for the replay").fill("replays/siem")
+        replays.get_by_role("button", name="Replay", exact=True).click()
+        expect(replays).to_contain_text("Complete 100 %", timeout=patience)
+        written = [entry["Key"] for entry in account.objects("replays/siem/")]
+        assert any("/date=" in key for key in written), written
+        assert any("/_digests/" in key for key in written), written
+
+
+def test_an_export_is_deleted(visit_as: Callable[..., Any], customers: CustomerFactory) -> None:
+    customer = customers.with_access_key(description="to be deleted")
+    with visit_as(customer.tenant) as visit:
+        page = visit.page
+        visit.open(f"#/exports/{customer.id}")
+        button(page, "Actions", "Delete").click()
+        page.get_by_role("dialog").get_by_label("Enter the name of the bucket").fill(customer.account.bucket)
+        button(page, "Delete the export?", "Delete", "dialog").click()
+        expect(page.get_by_role("heading", name="No export yet")).to_be_visible(timeout=PATIENCE_MILLISECONDS)
+        assert customer.stored() == {}
+
+
+def test_the_list_can_be_used_soon(
+    browser: Browser,
+    stack: Stack,
+    customers: CustomerFactory,
+    token: TokenFactory,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """In a cold visit. The report has the time, which `make bench-page` prints; the bound is for any machine, however busy."""
+    customer = customers.with_access_key()
+    address = f"{stack.api_url}/audit"
+    with visiting(browser, address, has_service=True, ignore_https_errors=True) as visit:
+        visit.page.set_default_timeout(PATIENCE_MILLISECONDS)
+        signed_in = f"{address}#token={token(customer.tenant.name, 'AUDIT')}"
+        seconds = seconds_to_first_link(visit.page, signed_in)
+        visit.check()
+    record_property("seconds to the first link", f"{seconds:.2f}")
+    assert seconds < 10
