@@ -6,6 +6,7 @@ import { takeTokenFromFragment } from "./session/token.ts";
 import { loadSettings, pageAddress, type Settings } from "./settings.ts";
 import "./style.css";
 import { text } from "./text.ts";
+import { keepFocus } from "./ui/focus.ts";
 
 // First of all: nothing else may see the token.
 const handedOver = takeTokenFromFragment(location, history);
@@ -41,4 +42,7 @@ async function main(root: HTMLElement): Promise<void> {
 }
 
 const root = document.getElementById("page");
-if (root) void main(root);
+if (root) {
+    keepFocus(root);
+    void main(root);
+}
