@@ -275,6 +275,22 @@ def test_the_api_counts_events_and_reads_none() -> None:
     }
 
 
+def test_the_verifier_writes_outcomes_and_progress_of_tests_and_nothing_else() -> None:
+    (write,) = [
+        s
+        for s in statements("VerifierRole")
+        if "ExportConfigurationsTable" in map(target, as_list(s["Resource"])) and s["Action"] != "dynamodb:GetItem"
+    ]
+    assert write["Action"] == "dynamodb:UpdateItem"
+    outcome = {"connectionStatus", "connectionCheckedAt", "connectionError", "principalArn"}
+    progress = {"connectionTest", "testStartedAt", "testRevision"}
+    compared = {"version", "connectionVersion"}
+    assert set(write["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == (
+        {"tenantId", "id"} | outcome | progress | compared
+    )
+    assert write["Condition"]["StringEqualsIfExists"] == {"dynamodb:ReturnValues": "NONE"}
+
+
 def test_the_housekeeper_reads_neither_secrets_nor_events() -> None:
     reads = {
         s["Sid"]: s["Condition"]

@@ -21,6 +21,7 @@ mod standing;
 mod store;
 mod table;
 mod tenant;
+mod test_progress;
 #[cfg(test)]
 mod tests;
 mod tombstone;

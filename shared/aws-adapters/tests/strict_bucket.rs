@@ -402,7 +402,7 @@ impl World {
         let configurations = ConfigurationTable::new(aws_sdk_dynamodb::Client::new(&self.base), "unused".to_owned());
         let connector = self.connector();
         let test = ConnectionTest { configurations: &configurations, connector: &connector, clock: &FixedClock };
-        let outcome = test.try_out(&self.aws.configuration, Duration::from_mins(1)).await.unwrap();
+        let outcome = test.try_out(&self.aws.configuration, Duration::from_mins(1), &()).await.unwrap();
         outcome.connection.error().map(|error| error.code)
     }
 

@@ -1,5 +1,6 @@
 //! Guidance for administrators: the next steps in order, and the checks of the last connection test.
 
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::{
@@ -134,7 +135,8 @@ fn steps_to_fix(error: &ConnectionError, policies: CustomerPolicies) -> Vec<Next
 }
 
 /// A check of a connection test. The variants are in the order of the test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ConnectionCheckName {
     RegionAvailable,
     RoleAssumable,
@@ -148,6 +150,11 @@ pub enum ConnectionCheckName {
 }
 
 impl ConnectionCheckName {
+    /// Returns the checks of a test of `configuration`, in the order of the test.
+    pub(crate) fn all_of(configuration: &ExportConfiguration) -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied().filter(|check| check.is_of(configuration))
+    }
+
     /// Returns the check that fails with `code`.
     #[must_use]
     pub fn failing_with(code: ConnectionErrorCode, authentication: &Authentication) -> Self {
@@ -174,17 +181,17 @@ impl ConnectionCheckName {
         }
     }
 
-    /// Returns the statement that holds if the check passes for a bucket at this site.
+    /// Returns the statement that holds if the check passes for a bucket at a site of this kind.
     #[must_use]
-    pub fn title(self, site: &Site) -> &'static str {
+    pub fn title(self, site: SiteKind) -> &'static str {
         match self {
-            Self::RegionAvailable if site.server().is_some() => "The server can be reached, at public addresses only",
+            Self::RegionAvailable if site == SiteKind::Server => "The server can be reached, at public addresses only",
             Self::RegionAvailable => "The endpoints of AWS in the bucket's Region can be reached",
             Self::RoleAssumable => "The role can be assumed with the external ID",
             Self::AccessKeyValid => "The access key is active and its secret is correct",
             Self::ExternalIdRequired => "The role can't be assumed without the external ID or with another one",
             Self::BucketFound => "The bucket exists",
-            Self::BucketRegionCorrect if site.server().is_some() => "The server accepts the configured region",
+            Self::BucketRegionCorrect if site == SiteKind::Server => "The server accepts the configured region",
             Self::BucketRegionCorrect => "The bucket is in the configured Region",
             Self::WriteAllowed => "Objects can be written under the path",
             Self::KeyUsable => "The bucket's KMS key, if it has one, can be used",
@@ -201,6 +208,21 @@ impl ConnectionCheckName {
             (Self::ServerCapable, _) => is_on_server,
             _ => true,
         }
+    }
+}
+
+/// The kind of site that a bucket is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SiteKind {
+    Aws,
+    /// A server other than AWS's.
+    Server,
+}
+
+impl From<&Site> for SiteKind {
+    fn from(site: &Site) -> Self {
+        if site.server().is_some() { Self::Server } else { Self::Aws }
     }
 }
 
@@ -430,7 +452,7 @@ mod tests {
         let server = ExportConfiguration { connection: success(), ..on_server() };
         let expected = [RegionAvailable, AccessKeyValid, BucketFound, BucketRegionCorrect, WriteAllowed, ServerCapable];
         assert_eq!(statuses(&server), expected.map(|name| (name, 'P')));
-        let titles = expected.map(|name| name.title(&server.destination.site));
+        let titles = expected.map(|name| name.title(SiteKind::from(&server.destination.site)));
         assert!(titles.iter().all(|title| !title.contains("AWS")), "{titles:?}");
     }
 }

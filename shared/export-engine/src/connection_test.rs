@@ -9,6 +9,7 @@ use bytes::Bytes;
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::{Connection, ConnectionFailure},
+    connection_test::progress::TestStep,
     object_key,
     policy::AccountScope,
     time::Timestamp,
@@ -43,6 +44,22 @@ pub struct TestOutcome {
     pub user_arn: Option<UserArn>,
 }
 
+/// Whoever watches a test while it runs. The calls return at once.
+pub trait TestWatch: Send + Sync {
+    /// A test of `configuration` begins.
+    fn started(&self, configuration: &ExportConfiguration);
+
+    /// A step of the test has succeeded.
+    fn reached(&self, step: TestStep);
+}
+
+/// Nobody watches.
+impl TestWatch for () {
+    fn started(&self, _configuration: &ExportConfiguration) {}
+
+    fn reached(&self, _step: TestStep) {}
+}
+
 /// A test of connections that stores its outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionTest<'a, S, N, K> {
@@ -56,9 +73,14 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     ///
     /// # Errors
     /// Transient, unreachable and internal ones. The customer's side has no part in them, so the stored status stays.
-    pub async fn run(&self, key: &ConfigurationKey, budget: Duration) -> Result<Option<Connection>, PortError> {
+    pub async fn run(
+        &self,
+        key: &ConfigurationKey,
+        budget: Duration,
+        watch: &impl TestWatch,
+    ) -> Result<Option<Connection>, PortError> {
         let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
-        let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget).await?;
+        let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget, watch).await?;
         self.configurations.store_connection(key, configuration.version, &connection, user_arn.as_ref()).await?;
         Ok(Some(connection))
     }
@@ -71,11 +93,13 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         &self,
         configuration: &ExportConfiguration,
         budget: Duration,
+        watch: &impl TestWatch,
     ) -> Result<TestOutcome, PortError> {
+        watch.started(configuration);
         let test = pin!(async {
             match self.connect_patiently(configuration).await {
                 // The user is returned even if the rest fails: the missing bucket policy has to name it.
-                Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration).await, user_arn),
+                Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration, watch).await, user_arn),
                 Err(error) => (Err(error), None),
             }
         });
@@ -98,7 +122,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
     /// That of the first step that failed.
     pub async fn check(&self, configuration: &ExportConfiguration) -> Result<(), PortError> {
         let checked = match self.connect_patiently(configuration).await {
-            Ok(Connected { sink, .. }) => self.check_with(&sink, configuration).await,
+            Ok(Connected { sink, .. }) => self.check_with(&sink, configuration, &()).await,
             Err(error) => Err(error),
         };
         checked.map_err(|error| unless_answered_before(error, configuration))
@@ -118,7 +142,13 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         self.configurations.store_connection(&configuration.key, configuration.version, &success, None).await
     }
 
-    async fn check_with(&self, sink: &N::Sink, configuration: &ExportConfiguration) -> Result<(), PortError> {
+    async fn check_with(
+        &self,
+        sink: &N::Sink,
+        configuration: &ExportConfiguration,
+        watch: &impl TestWatch,
+    ) -> Result<(), PortError> {
+        watch.reached(TestStep::Connected);
         // After connecting: as long as the role can't be assumed at all, a refused probe proves nothing.
         for with in [ProbeWith::NoExternalId, ProbeWith::AnotherExternalId] {
             if self.connector.probe(configuration, with).await? == Some(ProbeOutcome::Granted) {
@@ -126,12 +156,14 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
                 return Err(PortError::customer("probe role", ConnectionFailure::TrustPolicyTooOpen, detail));
             }
         }
+        watch.reached(TestStep::Probed);
         let is_on_server = configuration.destination.site.server().is_some();
         // The marker lies beside the prefix of the export's objects, so a policy may permit it alone.
         let trials = object_key::trials(&configuration.destination, configuration.key.configuration_id);
         if !is_on_server {
             for trial in &trials {
                 sink.try_put(trial, PutCondition::Absent).await?;
+                watch.reached(TestStep::BucketAnswered);
             }
         }
         let (tested, shape) = if is_on_server {
@@ -151,6 +183,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
             bytes,
         };
         upload(sink, self.clock, &marker).await?;
+        watch.reached(TestStep::BucketAnswered);
         if is_on_server {
             self.check_server(sink, &marker).await?;
             // Only now is it known that this leaves no object. The key is free, so a server that takes every condition for failed

@@ -21,7 +21,7 @@ pub use self::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,
         PutOutcome, UploadId, UploadedPart,
     },
-    configurations::{ConfigurationStore, RunReport},
+    configurations::{ConfigurationStore, RunReport, TestProgressStore},
     encoders::{Encoders, ObjectEncoder},
     error::{CORRUPT_BLOCK, ErrorKind, PortError},
     notices::{

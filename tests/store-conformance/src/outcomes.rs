@@ -14,12 +14,13 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    connection_test::progress::{ConnectionTestProgress, TestStep},
     time::Timestamp,
 };
-use export_engine::ports::{ConfigurationStore, RunReport};
+use export_engine::ports::{ConfigurationStore, RunReport, TestProgressStore};
 use futures::future::join_all;
 
-use crate::support::{Store, author, now, stamp};
+use crate::support::{Store, Table, author, now, stamp};
 
 async fn created(store: &Store) -> ExportConfiguration {
     let configuration =
@@ -62,6 +63,73 @@ async fn the_latest_outcome_of_the_current_version_stays() {
     }
     let expected = ExportConfiguration { connection: success(6), user_arn: user, ..configuration.clone() };
     assert_eq!(table.load(key).await.unwrap(), Some(expected));
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn the_progress_of_the_latest_test_stays_and_never_goes_back() {
+    let store = Store::new();
+    let (table, configuration) = (store.configurations(), created(&store).await);
+    let key = &configuration.key;
+    assert_eq!(table.load_with_progress(key).await, Ok(Some((configuration.clone(), None))));
+
+    let progress = |seconds, steps: &[TestStep]| {
+        let start = seconds_later(configuration.created_at, seconds);
+        let mut progress = ConnectionTestProgress::started(&configuration, start);
+        for step in steps {
+            progress.reach(*step);
+        }
+        progress
+    };
+    let ended = |mut progress: ConnectionTestProgress| {
+        progress.end();
+        progress
+    };
+    let connected = progress(2, &[TestStep::Connected]);
+    let answered = progress(2, &[TestStep::Connected, TestStep::BucketAnswered]);
+    for (stored, expected) in [
+        (&progress(2, &[]), &progress(2, &[])),
+        (&connected, &connected),
+        // A request that was repeated, and one that was late.
+        (&connected, &connected),
+        (&progress(2, &[]), &connected),
+        (&answered, &answered),
+        // Of an earlier test.
+        (&ended(progress(1, &[TestStep::Connected, TestStep::BucketAnswered])), &answered),
+        (&ended(answered.clone()), &ended(answered.clone())),
+        (&answered, &ended(answered.clone())),
+        // Of a later one.
+        (&progress(3, &[]), &progress(3, &[])),
+    ] {
+        assert_eq!(table.store_progress(key, stored).await, Ok(()));
+        let loaded = table.load_with_progress(key).await;
+        assert_eq!(loaded, Ok(Some((configuration.clone(), Some(expected.clone())))), "nothing else changes");
+    }
+
+    // An outcome, and an edit of a person, leave it alone.
+    let success = Connection::Success { checked_at: seconds_later(configuration.created_at, 4) };
+    table.store_connection(key, configuration.version, &success, None).await.unwrap();
+    let tested = table.load(key).await.unwrap().unwrap();
+    let disabled = tested.with_enabled(false, Edit { by: "user-2", at: configuration.created_at });
+    assert_eq!(store.editor().update(&tested, &disabled, &author(), stamp()).await, Ok(EditOutcome::Done));
+    assert_eq!(table.load_with_progress(key).await.unwrap().unwrap().1, Some(progress(3, &[])));
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
+async fn progress_ends_with_its_configuration() {
+    let store = Store::new();
+    let (table, configuration) = (store.configurations(), created(&store).await);
+    let key = &configuration.key;
+    let mut progress = ConnectionTestProgress::started(&configuration, configuration.created_at);
+    assert_eq!(table.store_progress(key, &progress).await, Ok(()));
+    assert_eq!(store.editor().delete(&configuration, &author(), stamp()).await, Ok(EditOutcome::Done));
+    // The test is still running.
+    progress.reach(TestStep::Connected);
+    assert_eq!(table.store_progress(key, &progress).await, Ok(()));
+    assert_eq!(table.load_with_progress(key).await, Ok(None));
+    let items = store.items(Table::Configurations, store.tenant.as_str()).await;
+    assert!(!items.contains_key(&key.configuration_id.to_string()), "{items:?}");
 }
 
 #[tokio::test]

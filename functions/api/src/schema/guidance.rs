@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::{
-    configuration::{Authentication, ExportConfiguration, Site},
-    guidance::{self, CheckOutcome},
+    configuration::{Authentication, ExportConfiguration},
+    guidance::{self, CheckOutcome, SiteKind},
 };
 
 use super::context;
@@ -44,9 +44,7 @@ impl ExportGuidance {
 
     /// The checks of a connection test, in order, each with its result in the last test or export.
     async fn connection_checks(&self) -> Vec<ConnectionCheck> {
-        let checks = guidance::connection_checks(&self.0);
-        let site = &self.0.destination.site;
-        checks.into_iter().map(|(name, outcome)| ConnectionCheck::of(name, site, outcome)).collect()
+        ConnectionCheck::all_of(&self.0)
     }
 }
 
@@ -110,7 +108,14 @@ pub struct ConnectionCheck {
 }
 
 impl ConnectionCheck {
-    fn of(name: guidance::ConnectionCheckName, site: &Site, outcome: CheckOutcome<'_>) -> Self {
+    /// Returns the checks of a configuration, each with its result in the last test or export.
+    pub(super) fn all_of(configuration: &ExportConfiguration) -> Vec<Self> {
+        let site = SiteKind::from(&configuration.destination.site);
+        let checks = guidance::connection_checks(configuration);
+        checks.into_iter().map(|(name, outcome)| Self::of(name, site, outcome)).collect()
+    }
+
+    pub(super) fn of(name: guidance::ConnectionCheckName, site: SiteKind, outcome: CheckOutcome<'_>) -> Self {
         let (status, error) = match outcome {
             CheckOutcome::Passed => (ConnectionCheckStatus::Passed, None),
             CheckOutcome::Failed(error) => (ConnectionCheckStatus::Failed, Some(error)),
@@ -146,6 +151,7 @@ pub enum ConnectionCheckName {
 pub enum ConnectionCheckStatus {
     Passed,
     Failed,
-    /// An earlier check failed, or the connection was not tested since the last change.
+    /// An earlier check failed, the connection was not tested since the last change, or the check of a running test has not
+    /// ended.
     NotChecked,
 }

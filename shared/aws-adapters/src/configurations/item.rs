@@ -71,6 +71,12 @@ pub(crate) mod attribute {
     /// The version that last changed destination or identity: an outcome of a test of that version or a later one still
     /// holds. Absent before the first edit, and in items that an earlier version of the service edited last.
     pub(crate) const CONNECTION_VERSION: &str = "connectionVersion";
+    /// JSON: the progress of the last connection test.
+    pub(crate) const CONNECTION_TEST: &str = "connectionTest";
+    /// The start of that test, by which tests are ordered.
+    pub(crate) const TEST_STARTED_AT: &str = "testStartedAt";
+    /// The revision of its progress, by which the states of one test are ordered.
+    pub(crate) const TEST_REVISION: &str = "testRevision";
     pub(crate) const EXPORTED_THROUGH: &str = "exportedThrough";
     pub(crate) const LAST_EXPORT_AT: &str = "lastExportAt";
     /// Distinguishes late reports of runs from new ones, and failures before a later success from those after it.

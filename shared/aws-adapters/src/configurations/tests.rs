@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -31,6 +31,7 @@ use domain::{
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
+    connection_test::progress::{ConnectionTestProgress, TestStep},
     customer_server::CustomerServers,
     digest::Hex32,
     export_format::ExportFormat,
@@ -39,7 +40,9 @@ use domain::{
     time::Timestamp,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl},
 };
-use export_engine::ports::{ConfigurationStore, EnabledConfigurations, ErrorKind, PortError, RunReport};
+use export_engine::ports::{
+    ConfigurationStore, EnabledConfigurations, ErrorKind, PortError, RunReport, TestProgressStore,
+};
 
 use super::{
     backlog::UNEXPORTED,
@@ -49,7 +52,7 @@ use super::{
     *,
 };
 use crate::{
-    dynamodb::item::{Item, number, text},
+    dynamodb::item::{Item, extended, number, text},
     events::{
         item as event_item,
         writer::{
@@ -686,6 +689,86 @@ async fn an_outcome_is_stored_for_the_version_that_was_tested() {
     ");
 
     table(&[&stale()]).store_connection(&key(), 7, &full().connection, None).await.unwrap();
+}
+
+fn progress() -> ConnectionTestProgress {
+    let mut progress = ConnectionTestProgress::started(&full(), at("2026-11-22T00:00:00Z"));
+    progress.reach(TestStep::Connected);
+    progress
+}
+
+#[tokio::test]
+async fn progress_is_stored_with_its_configuration_unless_that_or_newer_progress_is_there() {
+    let requests = Requests::new();
+    table(&[&updates(&requests, Item::new())]).store_progress(&key(), &progress()).await.unwrap();
+    let request = requests.all().remove(0);
+    assert_eq!(request.key().unwrap(), &item::key(&key()));
+    let (changes, condition) = (request.update_expression().unwrap(), request.condition_expression().unwrap());
+    assert_eq!(
+        changes,
+        "SET #connectionTest = :connectionTest, #testStartedAt = :testStartedAt, #testRevision = :testRevision"
+    );
+    assert_eq!(
+        condition,
+        "attribute_exists(#id) AND (attribute_not_exists(#testStartedAt) OR #testStartedAt < :testStartedAt OR \
+         (#testStartedAt = :testStartedAt AND #testRevision < :testRevision))"
+    );
+    let values = request.expression_attribute_values().unwrap();
+    assert_eq!(values[":testStartedAt"], text("2026-11-22T00:00:00.000Z"));
+    assert_eq!(values[":testRevision"], number(2));
+
+    // A deleted configuration, or a later state.
+    table(&[&stale()]).store_progress(&key(), &progress()).await.unwrap();
+}
+
+/// A missing one would be refused in AWS, and by no emulator.
+#[tokio::test]
+async fn the_template_permits_every_attribute_that_a_test_writes_or_compares() {
+    let template = include_str!("../../../../template.yaml");
+    let (_, statement) = template.split_once("- Sid: StoreTests\n").unwrap();
+    let (_, list) = statement.split_once("dynamodb:Attributes:\n").unwrap();
+    let (list, _) = list.split_once("StringEqualsIfExists").unwrap();
+    let permitted: BTreeSet<String> =
+        list.lines().filter_map(|line| line.trim().strip_prefix("- ")).map(str::to_owned).collect();
+
+    let requests = Requests::new();
+    let rule = updates(&requests, Item::new());
+    let table = table(&[&rule]);
+    let user = full().user_arn;
+    let success = Connection::Success { checked_at: at("2026-11-22T00:00:01Z") };
+    for outcome in [&full().connection, &success] {
+        table.store_connection(&key(), 7, outcome, user.as_ref()).await.unwrap();
+    }
+    table.store_progress(&key(), &progress()).await.unwrap();
+    let named: BTreeSet<String> = requests
+        .all()
+        .iter()
+        .flat_map(|request| {
+            let names = request.expression_attribute_names().unwrap().values();
+            names.chain(request.key().unwrap().keys()).cloned().collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(named, permitted);
+}
+
+#[tokio::test]
+async fn progress_is_read_with_its_configuration_and_dropped_if_it_has_another_form() {
+    let load = async |stored: Option<AttributeValue>| {
+        let found = stored.into_iter().map(|value| (attribute::CONNECTION_TEST, value));
+        let found = extended(item::write(&full()), found);
+        let rule = mock!(Client::get_item)
+            .match_requests(|request| request.consistent_read() == Some(true))
+            .then_output(move || GetItemOutput::builder().set_item(Some(found.clone())).build());
+        table(&[&rule]).load_with_progress(&key()).await.unwrap().unwrap()
+    };
+    let json = text(serde_json::to_string(&progress()).unwrap());
+    assert_eq!(load(Some(json)).await, (full(), Some(progress())));
+    assert_eq!(load(None).await, (full(), None));
+    for another in [text("{}"), text(r#"{"checks":["NEW_CHECK"]}"#), number(1)] {
+        assert_eq!(load(Some(another)).await, (full(), None));
+    }
+    let nothing = mock!(Client::get_item).then_output(|| GetItemOutput::builder().build());
+    assert_eq!(table(&[&nothing]).load_with_progress(&key()).await.unwrap(), None);
 }
 
 #[tokio::test]

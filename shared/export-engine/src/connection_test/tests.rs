@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use domain::{
     configuration::{arn::AccountId, test_support::on_server},
     connection::{AwsErrorCode, ConnectionError, ConnectionErrorCode, Refusal},
@@ -12,6 +14,20 @@ use crate::{
     },
 };
 
+/// Notes the steps of tests.
+#[derive(Debug, Default)]
+struct Watch(Mutex<Vec<Option<TestStep>>>);
+
+impl TestWatch for Watch {
+    fn started(&self, _configuration: &ExportConfiguration) {
+        self.0.lock().unwrap().push(None);
+    }
+
+    fn reached(&self, step: TestStep) {
+        self.0.lock().unwrap().push(Some(step));
+    }
+}
+
 const BUDGET: Duration = Duration::from_secs(15);
 
 impl World {
@@ -21,7 +37,7 @@ impl World {
 
     /// Tests the connection as the verifier does.
     async fn run(&self) -> Result<Connection, PortError> {
-        self.test().run(&self.configuration.key, BUDGET).await.map(Option::unwrap)
+        self.test().run(&self.configuration.key, BUDGET, &()).await.map(Option::unwrap)
     }
 
     /// Tests the connection as a run does once a day.
@@ -230,4 +246,32 @@ async fn the_outage_of_a_server_is_the_customers_even_if_it_answered_before() {
         let error = world.check().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::EndpointUnreachable));
     }
+}
+
+/// Returns the steps that a test of this world reached, after its start.
+async fn steps(world: World) -> Vec<TestStep> {
+    let watch = Watch::default();
+    drop(world.test().run(&world.configuration.key, BUDGET, &watch).await);
+    let seen = watch.0.into_inner().unwrap();
+    let (first, steps) = seen.split_first().unwrap();
+    assert_eq!(*first, None, "the start");
+    steps.iter().map(|step| step.unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_sees_each_step_that_succeeded_and_none_that_did_not() {
+    use TestStep::{BucketAnswered, Connected, Probed};
+
+    let world = || World::new(Connection::Pending);
+    // Once for the trial and once for the marker.
+    assert_eq!(steps(world()).await, [Connected, Probed, BucketAnswered, BucketAnswered]);
+    assert_eq!(steps(server_world(Connection::Pending)).await, [Connected, Probed, BucketAnswered]);
+
+    assert_eq!(steps(World { connecting: Fails(not_assumable), ..world() }).await, []);
+    assert_eq!(steps(World { probing: Fails(throttled), ..world() }).await, [Connected]);
+    let refusal = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    assert_eq!(steps(World { writing: Fails(refusal), ..world() }).await, [Connected, Probed]);
+    assert_eq!(steps(World { writing: Hangs, ..world() }).await, [Connected, Probed]);
+    let full = World { storing_marker: Fails(refusal), ..server_world(Connection::Pending) };
+    assert_eq!(steps(full).await, [Connected, Probed]);
 }

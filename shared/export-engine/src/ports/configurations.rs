@@ -3,6 +3,7 @@
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
     connection::Connection,
+    connection_test::progress::ConnectionTestProgress,
     notice::gap::SignedGap,
     time::Timestamp,
 };
@@ -46,6 +47,17 @@ pub trait ConfigurationStore: Send + Sync {
         key: &ConfigurationKey,
         through: Timestamp,
     ) -> impl Future<Output = Result<Option<Timestamp>, PortError>> + Send;
+}
+
+/// Stores how far connection tests are, for those who wait for them.
+pub trait TestProgressStore: Send + Sync {
+    /// Stores the progress of a test of a configuration. Does nothing if the configuration was deleted, or if the progress of a
+    /// later test, or a later state of this one, is stored.
+    fn store_progress(
+        &self,
+        key: &ConfigurationKey,
+        progress: &ConnectionTestProgress,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// The part of a run's result that its configuration stores.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use domain::{
     configuration::{ConfigurationKey, Destination, ExportConfiguration, arn::UserArn, test_support::with_role},
     connection::Connection,
+    connection_test::progress::ConnectionTestProgress,
     notice::gap::SignedGap,
     object_key,
     time::Timestamp,
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::ports::{
     ConfigurationStore, Connected, Connector, ContentType, ObjectSink, PartOutcome, PortError, ProbeOutcome, ProbeWith,
-    PutCondition, PutObject, PutOutcome, RunReport, UploadId, UploadedPart,
+    PutCondition, PutObject, PutOutcome, RunReport, TestProgressStore, UploadId, UploadedPart,
 };
 
 /// The behaviour of a call to AWS.
@@ -60,6 +61,10 @@ pub struct ConnectionWorld {
     pub start: Instant,
     /// The duration of storing the outcome of a test.
     pub storing: Duration,
+    /// The behaviour of storing the progress of a test, and how long it takes.
+    pub storing_progress: (Behavior, Duration),
+    /// The duration of each trial.
+    pub trying: Duration,
     pub seen: Arc<Mutex<Seen>>,
 }
 
@@ -69,6 +74,8 @@ pub struct Seen {
     pub connected_at: Vec<Duration>,
     pub probes: usize,
     pub stored: Vec<Connection>,
+    /// The stored states of progress, and when each was stored.
+    pub progress: Vec<(Duration, ConnectionTestProgress)>,
     /// The keys and conditions of the trials.
     pub trials: Vec<(String, PutCondition)>,
 }
@@ -89,6 +96,8 @@ impl ConnectionWorld {
             replacing: Behavior::Succeeds,
             start: Instant::now(),
             storing: Duration::ZERO,
+            storing_progress: (Behavior::Succeeds, Duration::ZERO),
+            trying: Duration::ZERO,
             seen: Arc::default(),
         }
     }
@@ -145,6 +154,17 @@ impl ConfigurationStore for ConnectionWorld {
     }
 }
 
+impl TestProgressStore for ConnectionWorld {
+    async fn store_progress(&self, key: &ConfigurationKey, progress: &ConnectionTestProgress) -> Result<(), PortError> {
+        assert_eq!(*key, self.configuration.key);
+        let (behavior, duration) = self.storing_progress;
+        tokio::time::sleep(duration).await;
+        behavior.happen().await?;
+        self.seen().progress.push((self.start.elapsed(), progress.clone()));
+        Ok(())
+    }
+}
+
 /// The bucket of a [`ConnectionWorld`].
 #[derive(Debug)]
 pub struct Bucket {
@@ -170,6 +190,7 @@ impl ObjectSink for Bucket {
 
     async fn try_put(&self, key: &str, condition: PutCondition) -> Result<(), PortError> {
         self.world.seen().trials.push((key.to_owned(), condition));
+        tokio::time::sleep(self.world.trying).await;
         match condition {
             PutCondition::Absent => self.world.writing.happen().await,
             PutCondition::Replace => self.world.replacing.happen().await,
