@@ -23,7 +23,7 @@ use domain::{
         access_key::{SealedSecret, SecretAccessKey},
         change::{Author, Stamp},
     },
-    connection_test::{Candidate, ConnectionTestOutcome},
+    connection_test::{Candidate, ConnectionTestOutcome, progress::ConnectionTestProgress},
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
     repair::{Repair, RepairRequest},
@@ -48,6 +48,13 @@ use crate::ports::{
 impl Configurations for ConfigurationTable {
     fn load<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportConfiguration>> {
         Box::pin(ConfigurationStore::load(self, key))
+    }
+
+    fn load_with_progress<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+    ) -> PortFuture<'a, Option<(ExportConfiguration, Option<ConnectionTestProgress>)>> {
+        Box::pin(self.load_with_progress(key))
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId) -> PortFuture<'a, Vec<ExportConfiguration>> {

@@ -23,7 +23,7 @@ use domain::{
         access_key::{SealedSecret, SecretAccessKey},
         change::{Author, Stamp},
     },
-    connection_test::{Candidate, ConnectionTestOutcome},
+    connection_test::{Candidate, ConnectionTestOutcome, progress::ConnectionTestProgress},
     export_job::{ExportSnapshot, Intent},
     export_run::{RunRequest, WindowId, WindowRecord},
     repair::{Repair, RepairRequest},
@@ -45,6 +45,12 @@ pub type PortFuture<'a, T> = BoxFuture<'a, Result<T, PortError>>;
 pub trait Configurations: Send + Sync {
     /// Returns a configuration. `None`: there is none under this key.
     fn load<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportConfiguration>>;
+
+    /// Returns a configuration and the progress of its last connection test, if any is stored, as of the same moment.
+    fn load_with_progress<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+    ) -> PortFuture<'a, Option<(ExportConfiguration, Option<ConnectionTestProgress>)>>;
 
     /// Returns all configurations of a tenant.
     fn list<'a>(&'a self, tenant: &'a TenantId) -> PortFuture<'a, Vec<ExportConfiguration>>;

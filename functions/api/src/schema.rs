@@ -1,6 +1,7 @@
 //! The GraphQL schema, and how a request is executed.
 
 mod configuration;
+mod connection_tests;
 mod context;
 mod digests;
 mod errors;

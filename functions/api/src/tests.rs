@@ -1,6 +1,7 @@
 //! Requests of API Gateway through the handler, over ports in memory.
 
 mod access;
+mod connection_tests;
 mod digests;
 mod file_repairs;
 mod filters;

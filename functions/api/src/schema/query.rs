@@ -7,6 +7,7 @@ use domain::{configuration::ConfigurationId, time::Timestamp};
 
 use super::{
     configuration::ExportConfiguration,
+    connection_tests::ConnectionTestQuery,
     context,
     digests::DigestQuery,
     jobs::JobQuery,
@@ -20,7 +21,16 @@ use crate::service::position_of;
 
 /// The queries. Each returns data of the tenant that the token names.
 #[derive(Default, MergedObject)]
-pub struct Query(ConfigurationQuery, ServiceQuery, JobQuery, DigestQuery, PolicyQuery, RepairQuery, ReplayQuery);
+pub struct Query(
+    ConfigurationQuery,
+    ConnectionTestQuery,
+    ServiceQuery,
+    JobQuery,
+    DigestQuery,
+    PolicyQuery,
+    RepairQuery,
+    ReplayQuery,
+);
 
 #[derive(Default)]
 pub struct ConfigurationQuery;

@@ -5,7 +5,7 @@ use domain::{
     allowance::Allowance,
     configuration::{Authentication, Destination, ExportConfiguration, arn::UserArn, update::Update},
     connection::ConnectionError,
-    connection_test::{Candidate, CandidateIdentity, ConnectionTestOutcome},
+    connection_test::{Candidate, CandidateIdentity, ConnectionTestOutcome, progress::ConnectionTestProgress},
     time::Timestamp,
 };
 
@@ -56,6 +56,19 @@ impl Service {
         let tested = self.load(&key).await?;
         self.start_if_repaired(&before, &tested).await;
         Ok(tested)
+    }
+
+    /// Returns the configuration, and the progress of its connection test if one is running.
+    pub async fn running_test(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<(ExportConfiguration, Option<ConnectionTestProgress>), ApiError> {
+        let key = key_of(caller, id)?;
+        let found = self.ports.configurations.load_with_progress(&key).await?;
+        let (configuration, progress) = found.ok_or(ApiError::NotFound)?;
+        let now = self.clock.now();
+        Ok((configuration, progress.filter(|progress| progress.is_running(now))))
     }
 
     /// Tests a configuration that was just stored. If the test can't be made, the configuration stays untested.

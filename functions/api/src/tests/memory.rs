@@ -22,7 +22,7 @@ use domain::{
         change::{Author, Change, Stamp},
     },
     connection::{Connection, ConnectionError, ConnectionErrorCode},
-    connection_test::{Candidate, ConnectionTestOutcome},
+    connection_test::{Candidate, ConnectionTestOutcome, progress::ConnectionTestProgress},
     digest::Hex32,
     export_run::RunRequest,
     repair::{Repair, RepairMessage, RepairRequest},
@@ -82,6 +82,8 @@ pub struct State {
     pub elapsed: Duration,
     pub tester: Tester,
     pub tests: usize,
+    /// The progress of the last test of each configuration.
+    pub progress: BTreeMap<ConfigurationKey, ConnectionTestProgress>,
     /// The changes that were tested before they were stored.
     pub candidates: Vec<Value>,
     /// The secrets that were encrypted.
@@ -210,6 +212,15 @@ impl Random for Memory {
 impl Configurations for Memory {
     fn load<'a>(&'a self, key: &'a ConfigurationKey) -> PortFuture<'a, Option<ExportConfiguration>> {
         ready(Ok(self.lock().tables.configurations.get(key).cloned()))
+    }
+
+    fn load_with_progress<'a>(
+        &'a self,
+        key: &'a ConfigurationKey,
+    ) -> PortFuture<'a, Option<(ExportConfiguration, Option<ConnectionTestProgress>)>> {
+        let state = self.lock();
+        let found = state.tables.configurations.get(key).cloned();
+        ready(Ok(found.map(|configuration| (configuration, state.progress.get(key).cloned()))))
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId) -> PortFuture<'a, Vec<ExportConfiguration>> {
