@@ -195,6 +195,14 @@ pub struct ConnectionCheck {
     pub message: Option<Advice>,
 }
 
+/// A connection test that is running, or the last one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionTest {
+    pub is_running: bool,
+    pub checks: Vec<ConnectionCheck>,
+}
+
 /// A replay: a past period of an export, exported again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

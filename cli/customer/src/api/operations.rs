@@ -129,6 +129,8 @@ operations! {
     DELETE: mutation deleteExportConfiguration(ID) [CONFIGURATION, "backlog { events oldest isComplete }"],
         "to delete the export configuration";
     TEST: mutation testExportConfiguration(ID) [CONFIGURATION, WHOLE], "to test the connection";
+    CONNECTION_TEST: query getExportConnectionTest(CONFIGURATION_ID) ["isRunning checks { status title }"],
+        "to show the progress of the connection test";
     NOTIFICATIONS: query getExportConfiguration(ID) ["type version notifications { url }"],
         "to list the webhooks of the export configuration";
     TEST_NOTIFICATIONS: mutation testExportNotifications(ID) ["url isDelivered status error { code message }"],

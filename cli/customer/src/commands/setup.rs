@@ -582,18 +582,16 @@ impl Setup<'_> {
     /// Tests the connection. Right after a change in IAM, it waits until that takes effect.
     async fn test(&mut self) -> Result<(), Failure> {
         dialogue::say("\nTesting the connection …");
-        let spinner = Spinner::new("Testing the connection");
         let deadline = Instant::now() + if self.is_just_applied { PROPAGATION_TIMEOUT } else { Duration::ZERO };
         let mut pause = MIN_TEST_PAUSE;
         let answer = loop {
-            let answer = self.service.poll(&operations::TEST, &json!({ "id": self.id() })).await?;
+            let answer = test::ask(&self.service, &json!({ "id": self.id() })).await?;
             if Instant::now() >= deadline || !wizard::may_be_early(&answer.parse()?) {
                 break answer;
             }
-            sleep(pause).await;
+            spinning("Waiting for changes in IAM to take effect", sleep(pause)).await;
             pause = (pause * 3 / 2).min(MAX_TEST_PAUSE);
         };
-        drop(spinner);
         self.is_just_applied = false;
         self.see(answer, Source::Tested)
     }

@@ -1,8 +1,10 @@
 //! The connection test, with its checks.
 
+mod watched;
+
+pub use self::watched::test as ask;
 use super::{render, target::Target};
 use crate::{
-    api::operations,
     failure::Failure,
     model::{Configuration, ConnectionCheck},
     output::{Style, Tone},
@@ -11,7 +13,7 @@ use crate::{
 
 pub async fn run(target: &Target) -> Result<(), Failure> {
     let service = Service::connect(&target.service).await?;
-    let answer = service.ask(&operations::TEST, &target.variables()).await?;
+    let answer = ask(&service, &target.variables()).await?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(tested(&configuration, style)))?;
     outcome(&configuration)

@@ -1,0 +1,119 @@
+//! A connection test whose checks are shown at a terminal as they end.
+
+use std::{
+    io::{IsTerminal, stderr},
+    pin::pin,
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::time::sleep;
+
+use crate::{
+    api::{Answer, operations},
+    failure::Failure,
+    model::{ConnectionCheck, ConnectionTest},
+    output::{Style, Tone},
+    service::Service,
+    spinner::Spinner,
+};
+
+const ACTIVITY: &str = "Testing the connection";
+/// The pause between two questions for the progress.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Tests the connection. Until it responds, the checks that have passed are shown below a spinner.
+pub async fn test(service: &Service, variables: &impl Serialize) -> Result<Answer, Failure> {
+    if !stderr().is_terminal() {
+        // Nobody would see the progress.
+        return service.ask(&operations::TEST, variables).await;
+    }
+    let spinner = Spinner::new(ACTIVITY);
+    let poll = async || -> Result<Option<String>, Failure> {
+        let test: ConnectionTest = service.poll(&operations::CONNECTION_TEST, variables).await?.parse()?;
+        Ok(test.is_running.then(|| progress(&test.checks, &service.output.style)))
+    };
+    watching(service.poll(&operations::TEST, variables), poll, |text| spinner.set_message(text)).await
+}
+
+/// Awaits `test`, and shows what `poll` returns meanwhile. If there is no progress to be had, as of an earlier version of the
+/// service, it only waits.
+async fn watching<T>(
+    test: impl Future<Output = T>,
+    mut poll: impl AsyncFnMut() -> Result<Option<String>, Failure>,
+    mut show: impl FnMut(String),
+) -> T {
+    let mut test = pin!(test);
+    let watch = async {
+        loop {
+            sleep(PAUSE).await;
+            match poll().await {
+                Ok(Some(progress)) => show(progress),
+                Ok(None) => {}
+                Err(_) => return,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        tested = &mut test => return tested,
+        () = watch => {}
+    }
+    test.await
+}
+
+fn progress(checks: &[ConnectionCheck], style: &Style) -> String {
+    let passed = checks.iter().filter(|check| &*check.status == "PASSED");
+    let lines = passed.map(|check| format!("\n{} {}", style.paint(Tone::Good, "✓"), check.title));
+    format!("{ACTIVITY}{}", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::output::tests::style;
+
+    /// Watches a test of 2.2 s, with these answers to the questions. Returns what was shown, and how often it was asked.
+    async fn watch(answers: Vec<Result<Option<&str>, Failure>>) -> (Vec<String>, usize) {
+        let (shown, asked, start) = (RefCell::new(Vec::new()), RefCell::new(0), Instant::now());
+        let answers = RefCell::new(answers.into_iter());
+        let test = async {
+            sleep(Duration::from_millis(2_200)).await;
+            "tested"
+        };
+        let poll = async || {
+            *asked.borrow_mut() += 1;
+            answers.borrow_mut().next().unwrap_or(Ok(None)).map(|text| text.map(str::to_owned))
+        };
+        assert_eq!(watching(test, poll, |text| shown.borrow_mut().push(text)).await, "tested");
+        assert_eq!(start.elapsed(), Duration::from_millis(2_200), "nothing delays the test");
+        (shown.into_inner(), asked.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_is_asked_for_twice_a_second_and_shown_until_the_test_responds() {
+        let answers = vec![Ok(None), Ok(Some("one")), Ok(Some("two")), Ok(Some("three"))];
+        assert_eq!(watch(answers).await, (["one", "two", "three"].map(str::to_owned).to_vec(), 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_test_without_progress_is_awaited() {
+        assert_eq!(watch(vec![Err(Failure::Unfinished("no such field".to_owned()))]).await, (vec![], 1));
+    }
+
+    #[test]
+    fn the_checks_that_have_passed_are_shown() {
+        let checks: Vec<ConnectionCheck> = serde_json::from_value(json!([
+            { "status": "NOT_CHECKED", "title": "The endpoints can be reached" },
+            { "status": "PASSED", "title": "The role can be assumed\u{1b}[2J" },
+        ]))
+        .unwrap();
+        assert_eq!(progress(&checks, &style()), "Testing the connection\n✓ The role can be assumed[2J");
+        assert_eq!(progress(&[], &style()), "Testing the connection");
+    }
+}
