@@ -46,6 +46,9 @@ class Service:
         self.answers: dict[str, Callable[[Json], Json]] = {
             "Exports": lambda _: {"exports": [self.configuration]},
             "Export": lambda _: {"configuration": self.configuration},
+            "ConnectionTest": lambda _: {
+                "test": {"isRunning": False, "checks": self.configuration["connectionChecks"]}
+            },
             "Backlog": lambda _: {"configuration": answers.backlog()},
             "Service": lambda _: {"service": {"account": "111111111111", "partition": "aws", "region": "us-east-1"}},
             "SigningKeys": lambda _: {"keys": []},
@@ -74,13 +77,19 @@ class Service:
         self.answers[name] = raise_it
 
     def respond(self, request: Json, authorization: str) -> tuple[int, str]:
-        found = re.match(r"(?:query|mutation) (\w+)", request["query"])
-        assert found, request["query"]
-        self.requests.append((found[1], request["variables"], authorization))
+        name = operation(request)
+        self.requests.append((name, request["variables"], authorization))
         try:
-            return 200, json.dumps({"data": self.answers[found[1]](request["variables"])})
+            return 200, json.dumps({"data": self.answers[name](request["variables"])})
         except Refused as refusal:
             return refusal.status, json.dumps(refusal.body)
+
+
+def operation(request: Json) -> str:
+    """Returns the name of a request's operation."""
+    found = re.match(r"(?:query|mutation) (\w+)", request["query"])
+    assert found, request["query"]
+    return found[1]
 
 
 def token(subject: str = "ada@example.com", seconds: int = 3600) -> str:

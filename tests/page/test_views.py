@@ -162,6 +162,65 @@ def test_every_failure_of_the_connection_test_is_shown_with_its_fix(visit: Visit
         expect(page.get_by_role("main")).to_contain_text(remedy)
 
 
+def expect_badges(page: Page, *texts: str) -> None:
+    """Waits until the connection test shows these texts beside its checks."""
+    # Behind the mark of each.
+    shown = "[...document.querySelectorAll('.checks .badge')].map(one => one.lastChild.textContent)"
+    page.wait_for_function(f"texts => JSON.stringify({shown}) === JSON.stringify(texts)", arg=list(texts))
+
+
+def running(*passed: str) -> dict[str, Any]:
+    """Returns the progress of a test in which these checks have passed."""
+    checks = [check | {"status": "PASSED" if check["check"] in passed else "NOT_CHECKED"} for check in answers.checks()]
+    return {"test": {"isRunning": True, "checks": checks}}
+
+
+def test_each_check_appears_when_it_has_ended(visit: Visit) -> None:
+    fix = "AWS said no. Allow s3:PutObject."
+    failing = answers.configuration(
+        connectionStatus="FAILED", connectionChecks=answers.checks("WRITE_ALLOWED", message=fix)
+    )
+    visit.service.answers["Test"] = always({"configuration": failing})
+    visit.open(f"#/exports/{answers.ID}")
+    page = visit.page
+    visit.service.answers["ConnectionTest"] = always(running("ROLE_ASSUMABLE"))
+    visit.hold("Test")
+    page.get_by_role("button", name="Test the connection").click()
+    # The result of an earlier test is not shown.
+    expect_badges(page, *["Waiting"] * 7)
+    expect_badges(page, "Running", "Passed", *["Waiting"] * 5)
+    visit.service.answers["ConnectionTest"] = always(running(*list(answers.ROLE_CHECKS)[:5]))
+    expect_badges(page, *["Passed"] * 5, "Running", "Waiting")
+    assert visit.accessibility() == []
+    visit.release("Test")
+    expect_badges(page, *["Passed"] * 5, "Failed", "Not checked")
+    expect(page.get_by_role("listitem").filter(has_text=fix)).to_contain_text("WRITE_DENIED")
+    asked = [name for name, _, _ in visit.service.requests].count("ConnectionTest")
+    page.wait_for_timeout(1_200)
+    assert [name for name, _, _ in visit.service.requests].count("ConnectionTest") == asked, "it goes on asking"
+
+
+@pytest.mark.parametrize(
+    "refusal", [Refused("GRAPHQL_VALIDATION_FAILED", "no such field"), Refused("INTERNAL", "", status=500), None]
+)
+def test_without_progress_the_outcome_is_awaited(visit: Visit, refusal: Refused | None) -> None:
+    """An earlier version of the service has no progress, and a test may not be seen."""
+    if refusal:
+        visit.service.refuse("ConnectionTest", refusal)
+    visit.open(f"#/exports/{answers.ID}")
+    page = visit.page
+    visit.hold("Test")
+    page.get_by_role("button", name="Test the connection").click()
+    while "ConnectionTest" not in [name for name, _, _ in visit.service.requests]:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1_200)
+    expect_badges(page, *["Waiting"] * 7)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    visit.release("Test")
+    expect(page.get_by_text("The bucket can be written to.")).to_be_visible()
+    expect_badges(page, *["Passed"] * 7)
+
+
 def test_a_code_is_explained_without_signing_in(visit: Visit) -> None:
     visit.open("#/codes/WRITE_DENIED", signed_in=False)
     expect(visit.page.get_by_role("main")).to_contain_text("Writing to the bucket was denied.")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, Route, Worker
 
 from infra.local import browser as browsers
-from tests.page.service import GRAPHQL, Service, token
+from tests.page.service import GRAPHQL, Service, operation, token
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
@@ -51,6 +51,8 @@ class Visit:
         self.address = address
         self.service = service
         self.token = token()
+        # The requests of operations that are held back.
+        self._held: dict[str, list[Route]] = {}
         self.problems: list[str] = []
         self.violations: list[str] = []
         page.expose_binding("reportViolation", lambda _, violation: self.violations.append(violation))
@@ -81,6 +83,25 @@ class Visit:
         """Fails if the policy was violated, or the browser reported something."""
         assert self.violations == []
         assert self.problems == []
+
+    def respond(self, route: Route) -> None:
+        """Lets the service respond, unless the operation is held back."""
+        request = json.loads(route.request.post_data or "")
+        held = self._held.get(operation(request))
+        if held is None:
+            status, body = self.service.respond(request, route.request.headers.get("authorization", ""))
+            route.fulfill(status=status, body=body, content_type="application/json")
+        else:
+            held.append(route)
+
+    def hold(self, name: str) -> None:
+        """Lets the next requests for an operation wait."""
+        self._held[name] = []
+
+    def release(self, name: str) -> None:
+        """Lets the service respond to the requests that wait, and to later ones."""
+        for route in self._held.pop(name):
+            self.respond(route)
 
     def accessibility(self) -> list[str]:
         """Returns what axe-core finds against WCAG 2.2 AA, and what is too wide: in light and dark, narrow and wide."""
@@ -137,17 +158,11 @@ def visiting(
         **options,
     )
     context.set_default_timeout(15_000)
-    service = Service()
-
-    def respond(route: Route) -> None:
-        request = json.loads(route.request.post_data or "")
-        status, body = service.respond(request, route.request.headers.get("authorization", ""))
-        route.fulfill(status=status, body=body, content_type="application/json")
-
     page = context.new_page()
+    visit = Visit(page, address, Service())
     if not has_service:
-        page.route(GRAPHQL, respond)
+        page.route(GRAPHQL, visit.respond)
     try:
-        yield Visit(page, address, service)
+        yield visit
     finally:
         context.close()

@@ -232,6 +232,7 @@ export const text = {
             ConnectionCheckStatus,
             string
         >,
+        running: "Running",
         waiting: "Waiting",
         works: "The bucket can be written to.",
         fails: "The bucket can't be written to yet. Fix what is crossed, then test again.",

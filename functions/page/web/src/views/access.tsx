@@ -1,9 +1,14 @@
 // The second and third step of a new export, which its page shows too: policies, and the connection test.
 
+import { useState } from "preact/hooks";
+
+import type { Api } from "../api/client.ts";
 import { useApi } from "../context.ts";
 import {
+    ConnectionTestOperation,
     PoliciesOperation,
     TestOperation,
+    type Check,
     type Connection,
     type ConnectionCheckStatus,
     type Whole,
@@ -105,7 +110,9 @@ export function Policies({
 }
 
 const TONES: Record<ConnectionCheckStatus, Tone> = { PASSED: "good", FAILED: "bad", NOT_CHECKED: "neutral" };
-/** The connection test: a button, and each check with its result and, beside a cross, the fix. */
+const POLL_MILLISECONDS = 500;
+
+/** The connection test: a button, and each check as it ends with its result and, beside a cross, the fix. */
 export function ConnectionTest({
     configuration,
     replace,
@@ -114,10 +121,21 @@ export function ConnectionTest({
     replace: (configuration: Whole) => void;
 }) {
     const api = useApi();
-    const checks = configuration.connectionChecks;
+    // Null: no test is running, or its progress is not known.
+    const [running, setRunning] = useState<readonly Check[] | null>(null);
     const test = useAction(async () => {
-        replace((await api.send(TestOperation, { id: configuration.id })).configuration);
+        const { id } = configuration;
+        const end = new AbortController();
+        void follow(api, id, end.signal, setRunning);
+        try {
+            replace((await api.send(TestOperation, { id })).configuration);
+        } finally {
+            end.abort();
+            setRunning(null);
+        }
     });
+    const checks = running ?? configuration.connectionChecks;
+    const current = checks.findIndex(({ status }) => status === "NOT_CHECKED");
     const isComplete = !test.isRunning;
     return (
         <div class="test">
@@ -154,15 +172,16 @@ export function ConnectionTest({
                 </div>
             )}
             <ul class="checks" aria-label={text.connection.checks} aria-live="polite" aria-relevant="text additions">
-                {/* The service answers when the last check has ended. */}
-                {checks.map((check) => {
-                    const isShown = isComplete;
+                {checks.map((check, index) => {
+                    const isShown = isComplete || (running !== null && check.status !== "NOT_CHECKED");
                     return (
                         <li key={check.check}>
                             {isShown ? (
                                 <Badge tone={TONES[check.status]}>{text.connection.status[check.status]}</Badge>
                             ) : (
-                                <Badge tone="neutral">{text.connection.waiting}</Badge>
+                                <Badge tone="neutral">
+                                    {running && index === current ? text.connection.running : text.connection.waiting}
+                                </Badge>
                             )}
                             <div>
                                 <span>{check.title}</span>
@@ -178,4 +197,19 @@ export function ConnectionTest({
             </ul>
         </div>
     );
+}
+
+/** Shows the checks of a running test twice a second until `signal`. If they can't be read, the outcome alone is shown. */
+async function follow(api: Api, id: string, signal: AbortSignal, show: (checks: readonly Check[]) => void) {
+    for (;;) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+        if (signal.aborted) return;
+        try {
+            const { test } = await api.send(ConnectionTestOperation, { id }, signal);
+            // An answer that came after the outcome is older than it.
+            if (!signal.aborted && test.isRunning) show(test.checks);
+        } catch {
+            return;
+        }
+    }
 }
