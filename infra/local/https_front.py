@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
@@ -26,12 +27,16 @@ MISMATCH = b"<Error><Code>XAmzContentSHA256Mismatch</Code><Message>The hash is t
 
 @contextmanager
 def https_front(
-    address: str, *, checks_hashes: bool = False, refusal: Callable[[Message], int] | None = None
+    address: str,
+    *,
+    checks_hashes: bool = False,
+    refusal: Callable[[Message], int] | None = None,
+    delay_seconds: Callable[[], float] = float,
 ) -> Iterator[str]:
     """Serves the HTTP server at `address` over HTTPS; yields the URL.
 
     With `checks_hashes`, a body is refused whose SHA-256 is not the one in the signature, as S3 does. With `refusal`, every
-    request is refused with the status that it returns for the headers.
+    request is refused with the status that it returns for the headers. Each request waits for `delay_seconds` first.
     """
     target = urlsplit(address).netloc
 
@@ -41,6 +46,7 @@ def https_front(
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             announced = self.headers.get("x-amz-content-sha256", "")
+            time.sleep(delay_seconds())
             if checks_hashes and len(announced) == HASH_LENGTH and announced != hashlib.sha256(body).hexdigest():
                 self.answer(400, {"content-type": "application/xml"}, MISMATCH)
                 return

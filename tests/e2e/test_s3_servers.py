@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.message import Message
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import pytest
 
 from infra.local.https_front import https_front
 from infra.local.s3_servers import VARIABLE, RunningServer, client
-from infra.local.stack import MARKER, CustomerAccount, GraphQlFailed, Stack, wait_until
+from infra.local.stack import MARKER, Administrator, CustomerAccount, GraphQlFailed, Stack, wait_until
 from infra.local.verification import COMPLETE, Verifier
 from tests.e2e.harness import (
     EXPORT_TIMEOUT_SECONDS,
@@ -38,6 +41,11 @@ REAL = [RunningServer(**server) for server in json.loads(os.environ.get(VARIABLE
 PATH = "audit/export"
 # Nothing is sent there: the input is refused for another field.
 ENDPOINT = "https://s3.example.com"
+CONNECTION_TEST = """query($id: ID!) { getExportConnectionTest(exportConfigurationId: $id) {
+    isRunning startedAt checks { check status title code message } } }"""
+# The time of each request to a slow server. A test of four has 15 s.
+SLOW_SECONDS = 2.0
+POLL_SECONDS = 0.3
 
 
 def emulator(stack: Stack, customers: CustomerFactory, refused_with: str | None) -> RunningServer:
@@ -167,6 +175,53 @@ def test_a_server_that_stores_nothing_is_refused(
         assert (created["connectionStatus"], created["connectionError"]["code"]) == ("FAILED", server.refused_with)
         assert keys(reader(stack, server), server) == []
         tenant.administrator.delete(created["id"])
+
+
+def test_each_check_of_a_slow_test_is_visible_when_it_has_ended(
+    stack: Stack, customers: CustomerFactory, tenant: Tenant, make_tenant: Callable[..., Tenant]
+) -> None:
+    """The test makes four writes, and the first one proves four checks."""
+    server, other = emulator(stack, customers, None), make_tenant()
+    # The test of the creation is not delayed.
+    delay = [0.0]
+    with configured(tenant, server, checks_hashes=True, delay_seconds=lambda: delay[0]) as (created, _):
+        variables = {"id": created["id"]}
+        watcher = Administrator(stack, tenant.administrator.token)
+
+        def progress() -> dict[str, Any]:
+            return watcher.execute(CONNECTION_TEST, variables)["getExportConnectionTest"]
+
+        delay[0] = SLOW_SECONDS
+        seen: list[dict[str, Any]] = []
+        with ThreadPoolExecutor(1) as pool:
+            test = pool.submit(tenant.administrator.test, created["id"])
+            while not test.done():
+                seen.append(progress())
+                with pytest.raises(GraphQlFailed) as failed:
+                    other.administrator.execute(CONNECTION_TEST, variables)
+                assert failed.value.errors[0]["extensions"]["code"] == "NOT_FOUND"
+                time.sleep(POLL_SECONDS)
+        tested = test.result()
+        assert tested["connectionStatus"] == "SUCCESS"
+
+        running = [each for each in seen if each["isRunning"]]
+        passed = [{check["check"] for check in each["checks"] if check["status"] == "PASSED"} for each in running]
+        by_first_write = {"REGION_AVAILABLE", "ACCESS_KEY_VALID", "BUCKET_FOUND", "BUCKET_REGION_CORRECT"}
+        assert passed[0] == set() and passed[-1] == by_first_write, passed
+        assert all(earlier <= later for earlier, later in pairwise(passed))
+        assert {each["startedAt"] for each in running} == {running[0]["startedAt"]}
+        # What is not proven yet is not claimed.
+        assert {check["check"] for check in running[0]["checks"]} - by_first_write == {
+            "WRITE_ALLOWED",
+            "SERVER_CAPABLE",
+        }
+
+        ended = progress()
+        assert (ended["isRunning"], ended["startedAt"]) == (False, None)
+        assert {check["status"] for check in ended["checks"]} == {"PASSED"}
+        tenant.administrator.delete(created["id"])
+        with pytest.raises(GraphQlFailed):
+            progress()
 
 
 @pytest.mark.parametrize("server", REAL, ids=lambda server: server.name)
