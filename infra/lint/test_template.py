@@ -196,6 +196,7 @@ PERMITTED = {
 ARCHIVE_ATTRIBUTES = {
     "partition",
     "blockId",
+    "bucket",
     "expiresAt",
     "archivedFrom",
     "archivedThrough",
@@ -424,6 +425,13 @@ def test_the_archiver_records_corrupt_blocks_and_nothing_else_of_runs() -> None:
     }
     items = (ROOT / "shared" / "aws-adapters" / "src" / "runs" / "item.rs").read_text()
     assert 'CORRUPT_SUFFIX: &str = "#corrupt";' in items
+    (reads,) = [s for s in statements("ArchiverRole") if s["Sid"] == "ReadRuns"]
+    assert reads["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["retention", "*#corrupt"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    shared = (ROOT / "shared" / "aws-adapters" / "src" / "runs" / "shared.rs").read_text()
+    assert 'RETENTION_PARTITION: &str = "retention";' in shared
 
 
 def test_the_archive_is_private_encrypted_versioned_and_outlives_the_stack() -> None:
@@ -492,14 +500,15 @@ def test_those_that_archive_and_those_that_read_the_archive_have_the_same_times(
     assert have_them == FUNCTIONS - others
     assert not [name for name in others for time in times if time in variables[name]]
     have_the_bucket = {name for name in FUNCTIONS if "ARCHIVE_BUCKET" in variables[name]}
-    assert have_the_bucket == have_them - {"IngestFunction"}
+    # Ingest compares its name with that of a tenant's row.
+    assert have_the_bucket == have_them
     for name in ("SETTLE_SECONDS", "RETENTION_DAYS"):
         assert variables["ArchiverFunction"][name] == variables["ExporterFunction"][name]
 
 
 def test_events_stay_in_the_table_for_a_week_at_least() -> None:
     parameter = TEMPLATE["Parameters"]["TableDays"]
-    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (0, 0, 365)
+    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (7, 0, 365)
     (assertion,) = TEMPLATE["Rules"]["TableDaysSuffice"]["Assertions"]
     ((refused, reference),) = (condition["Fn::Contains"] for condition in assertion["Assert"]["Fn::Not"])
     assert (refused, reference) == ([str(number) for number in range(1, 7)], {"Ref": "TableDays"})
@@ -1093,9 +1102,9 @@ def test_there_is_a_trail_only_where_it_is_asked_for() -> None:
     assert TEMPLATE["Parameters"]["EventsTableTrail"]["Default"] == "disabled"
 
 
-def test_the_trail_has_every_write_to_every_table_and_no_read() -> None:
+def test_the_trail_has_every_write_to_every_table_and_the_archive_and_no_read() -> None:
     properties = RESOURCES["TablesTrail"]["Properties"]
-    (selector,) = properties["AdvancedEventSelectors"]
+    selector, segments = properties["AdvancedEventSelectors"]
     fields = {field["Field"]: field["Equals"] for field in selector["FieldSelectors"]}
     tables = [target(arn) for arn in fields.pop("resources.ARN")]
     assert set(tables) == set(of_type("AWS::DynamoDB::Table"))
@@ -1104,6 +1113,13 @@ def test_the_trail_has_every_write_to_every_table_and_no_read() -> None:
         "resources.type": ["AWS::DynamoDB::Table"],
         "readOnly": ["false"],
     }
+    # And who wrote or deleted a segment of the archive: docs/RUNBOOKS.md asks for it.
+    assert segments["FieldSelectors"] == [
+        {"Field": "eventCategory", "Equals": ["Data"]},
+        {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+        {"Field": "readOnly", "Equals": ["false"]},
+        {"Field": "resources.ARN", "StartsWith": [{"Fn::Sub": "${ArchiveBucket.Arn}/"}]},
+    ]
     assert properties["IsLogging"] is True
     assert properties["EnableLogFileValidation"] is True
     # CloudTrail checks the bucket's policy when the trail is created.

@@ -99,8 +99,6 @@ def _parameters() -> dict[str, object]:
         "LogLevel": "TRACE",
         "PageTokenInLink": "enabled",
         "SettleSeconds": 3,
-        # By default, nothing is archived.
-        "TableDays": 7,
         "TokenAudience": TOKEN_AUDIENCE,
         "TokenIssuer": TOKEN_ISSUER,
     }

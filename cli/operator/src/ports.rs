@@ -6,7 +6,9 @@ use aws_adapters::{
     configurations::{OverviewPage, OverviewPosition},
     events::volume::StoredVolume,
 };
-use domain::{archive::ArchiveRow, export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use domain::{
+    archive::ArchiveRow, configuration::bucket::BucketName, export_run::BlockRange, tenant::TenantId, time::Timestamp,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -132,16 +134,23 @@ pub struct ArchiveStanding {
     pub furthest: Option<TenantId>,
     /// Rows that can't be read.
     pub unreadable: u64,
+    /// Tenants whose segments are in another bucket than the stack's, and one such bucket.
+    pub foreign: u64,
+    pub foreign_bucket: Option<BucketName>,
 }
 
 impl ArchiveStanding {
-    /// Adds the row of a tenant. `None`: it can't be read.
-    pub fn add(&mut self, row: Option<ArchiveRow>, now: Timestamp) {
+    /// Adds the row of a tenant. `None`: it can't be read. `bucket` is the stack's.
+    pub fn add(&mut self, row: Option<ArchiveRow>, bucket: &BucketName, now: Timestamp) {
         self.tenants += 1;
         let Some(row) = row else {
             self.unreadable += 1;
             return;
         };
+        if row.check_bucket(bucket).is_err() {
+            self.foreign += 1;
+            self.foreign_bucket.clone_from(&row.bucket);
+        }
         let lag_seconds = row.lag(now).as_secs();
         if self.furthest.is_none() || lag_seconds > self.lag_seconds {
             self.lag_seconds = lag_seconds;

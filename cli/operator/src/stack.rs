@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
-use domain::interval::{ExportInterval, ExportSchedule};
+use domain::{
+    configuration::bucket::BucketName,
+    interval::{ExportInterval, ExportSchedule},
+};
 use strum::{EnumIter, IntoStaticStr};
 
 use crate::failure::Failure;
@@ -173,6 +176,15 @@ impl Stack {
         self.resource(&schedule.resource())
     }
 
+    /// Returns the bucket of the archive.
+    ///
+    /// # Errors
+    /// As [`Stack::id_of`].
+    pub fn archive_bucket(&self) -> Result<BucketName, Failure> {
+        let name = self.resource("ArchiveBucket")?;
+        BucketName::parse(name).map_err(|_| foreign(&self.name, "the name of ArchiveBucket"))
+    }
+
     fn resource(&self, logical_id: &str) -> Result<&str, Failure> {
         let found = self.description.resources.get(logical_id);
         found.map(String::as_str).ok_or_else(|| foreign(&self.name, &format!("the resource {logical_id}")))
@@ -206,9 +218,11 @@ pub mod test_support {
         let resources = resources.chain(Key::iter().map(|key| <&str>::from(key).to_owned()));
         let resources = resources.chain(Function::iter().map(|function| <&str>::from(function).to_owned()));
         let resources = resources.chain(Schedule::all().map(Schedule::resource));
+        let resources = resources.map(|id| (id.clone(), id));
+        let bucket = ("ArchiveBucket".to_owned(), "archivebucket".to_owned());
         let description = StackDescription {
             parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            resources: resources.map(|id| (id.clone(), id)).collect(),
+            resources: resources.chain([bucket]).collect(),
             alarms: vec!["production-RunFailedAlarm".to_owned(), "production-LargestLagAlarm".to_owned()],
         };
         Stack::new("production".to_owned(), description).unwrap()
@@ -232,6 +246,7 @@ mod tests {
         }
         assert_eq!(template.matches("Type: AWS::SQS::Queue\n").count(), Queue::iter().count());
         assert_eq!(stack().id_of(Queue::RunsQueue).unwrap(), "RunsQueue");
+        assert_eq!(stack().archive_bucket().unwrap().as_str(), "archivebucket");
         assert_eq!((stack().retention, stack().table_period), (90 * DAY, Some(7 * DAY)));
     }
 

@@ -87,6 +87,7 @@ impl ArchiverFunction {
             corrupt: &self.runs,
             clock: &self.machine,
             settings: ArchiverSettings {
+                bucket: self.settings.archive_bucket.clone(),
                 settle: self.settings.settle,
                 retention: self.settings.retention,
                 history: self.runs.retention_history().await?,

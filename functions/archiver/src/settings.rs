@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use domain::archive::{ArchiveTimes, BlockTerms};
+use domain::{
+    archive::{ArchiveTimes, BlockTerms},
+    configuration::bucket::BucketName,
+};
 use function_runtime::{environment::Environment, timing};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) runs_table: String,
-    pub(crate) archive_bucket: String,
+    pub(crate) archive_bucket: BucketName,
     pub(crate) settle: Duration,
     pub(crate) retention: Duration,
     pub(crate) terms: BlockTerms,
@@ -21,7 +24,7 @@ impl Settings {
         let mode = environment.deployment_mode();
         let events_table = environment.text("EVENTS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
-        let archive_bucket = environment.text("ARCHIVE_BUCKET");
+        let archive_bucket = timing::archive_bucket(environment);
         let schedule = timing::export_schedule(environment, mode);
         let retention = timing::retention(environment);
         let terms = timing::block_terms(environment, retention);

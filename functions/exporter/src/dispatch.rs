@@ -59,7 +59,9 @@ fn slot(request: &DispatchRequest, settings: &RunSettings, now: Timestamp) -> Re
 mod tests {
     use std::time::Duration;
 
-    use domain::{archive::ArchiveTimes, export_run::PlanLimits, interval::ExportSchedule};
+    use domain::{
+        archive::ArchiveTimes, configuration::bucket::BucketName, export_run::PlanLimits, interval::ExportSchedule,
+    };
     use export_engine::run::EngineSettings;
     use export_runs::QueueUrls;
     use function_runtime::{environment::DeploymentMode, local_servers::LocalServers};
@@ -71,7 +73,7 @@ mod tests {
             events_table: String::new(),
             configurations_table: String::new(),
             runs_table: String::new(),
-            archive_bucket: String::new(),
+            archive_bucket: BucketName::parse("archive").unwrap(),
             archive_times: ArchiveTimes::PRODUCTION,
             queues: QueueUrls { scheduled: String::new(), manual: String::new() },
             secret_key_arn: String::new(),

@@ -10,7 +10,7 @@ use aws_adapters::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use domain::{
-    archive::ArchiveRow,
+    archive::{ArchiveRow, ForeignBucket},
     configuration::ConfigurationKey,
     erasure::{ErasedConfiguration, Erasure, ErasureCounts, ErasurePosition, ErasureReason},
     tenant::TenantId,
@@ -288,8 +288,13 @@ impl Work<'_> {
     async fn erase_archive(&mut self) -> Result<(), Stop> {
         let Housekeeper { archive, segments, clock, settings, .. } = self.housekeeper;
         self.in_time()?;
+        let bucket = &settings.archive_bucket;
+        // Else the statement would be signed over segments that are left there.
+        ForeignBucket::check(archive.bucket_of(self.tenant).await?.as_ref(), bucket)
+            .map_err(|foreign| PortError::internal_from("erase archive", foreign))?;
         let kept = settings.terms.table().unwrap_or_else(|| settings.terms.full());
-        let row = ArchiveRow::after_erasure(self.tenant.clone(), clock.now(), kept, &settings.archive_times);
+        let row =
+            ArchiveRow::after_erasure(self.tenant.clone(), bucket.clone(), clock.now(), kept, &settings.archive_times);
         archive.reset_archive_row(&row).await?;
         loop {
             self.in_time()?;

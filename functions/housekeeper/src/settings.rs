@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{
     archive::{ArchiveTimes, BlockTerms},
+    configuration::bucket::BucketName,
     interval::ExportSchedule,
 };
 use function_runtime::{environment::Environment, timing};
@@ -17,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) events_table: String,
     pub(crate) configurations_table: String,
     pub(crate) runs_table: String,
-    pub(crate) archive_bucket: String,
+    pub(crate) archive_bucket: BucketName,
     pub(crate) terms: BlockTerms,
     pub(crate) archive_times: ArchiveTimes,
     pub(crate) signing_key_arn: String,
@@ -35,7 +36,7 @@ impl Settings {
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
-        let archive_bucket = environment.text("ARCHIVE_BUCKET");
+        let archive_bucket = timing::archive_bucket(environment);
         let signing_key_arn = environment.text("SIGNING_KEY_ARN");
         let notice_bus_name = environment.text("NOTICE_BUS_NAME");
         let webhook_queue_url = environment.text("WEBHOOK_QUEUE_URL");

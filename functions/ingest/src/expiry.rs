@@ -13,6 +13,7 @@ use aws_adapters::events::writer::{IdempotencyRecord, WriteError, WriteOutcome};
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, BlockTerms},
     block::{Shard, StoredBlock},
+    configuration::bucket::BucketName,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Expiring<W, A, C> {
 pub(crate) struct RowCache<A, C> {
     source: A,
     clock: C,
+    /// The present bucket of segments.
+    bucket: BucketName,
     terms: BlockTerms,
     times: ArchiveTimes,
     rows: Mutex<HashMap<TenantId, CachedRow>>,
@@ -66,14 +69,14 @@ impl<W: ExpiringBlockWriter, A: ArchiveRows, C: Clock> BlockWriter for Expiring<
 }
 
 impl<A: ArchiveRows, C: Clock> RowCache<A, C> {
-    pub(crate) fn new(source: A, clock: C, terms: BlockTerms, times: ArchiveTimes) -> Self {
-        Self { source, clock, terms, times, rows: Mutex::default() }
+    pub(crate) fn new(source: A, clock: C, bucket: BucketName, terms: BlockTerms, times: ArchiveTimes) -> Self {
+        Self { source, clock, bucket, terms, times, rows: Mutex::default() }
     }
 
     /// Returns the expiry of a block of the tenant with this stamp.
     async fn expiry(&self, tenant: &TenantId, stamp: Timestamp) -> Timestamp {
         let row = if self.terms.table().is_some() { self.row(tenant).await } else { None };
-        self.terms.expiry(row.as_ref(), stamp)
+        self.terms.expiry(row.as_ref(), &self.bucket, stamp)
     }
 
     async fn row(&self, tenant: &TenantId) -> Option<ArchiveRow> {
@@ -104,7 +107,7 @@ impl<A: ArchiveRows, C: Clock> RowCache<A, C> {
         if let Some(row) = self.source.archive_row(tenant).await? {
             return Ok(row);
         }
-        let row = ArchiveRow::new(tenant.clone(), now, self.terms.full(), &self.times);
+        let row = ArchiveRow::new(tenant.clone(), self.bucket.clone(), now, self.terms.full(), &self.times);
         if self.source.create_archive_row(&row).await? {
             return Ok(row);
         }
@@ -196,7 +199,11 @@ mod tests {
     fn world(table_days: u32) -> World {
         let (rows, clock) = (Rows::default(), TestClock::default());
         let terms = BlockTerms::parse(table_days, DAY * 90).unwrap();
-        World { cache: RowCache::new(rows.clone(), clock.clone(), terms, TIMES), rows, clock }
+        World { cache: RowCache::new(rows.clone(), clock.clone(), bucket(), terms, TIMES), rows, clock }
+    }
+
+    fn bucket() -> BucketName {
+        BucketName::parse("archive").unwrap()
     }
 
     fn tenant() -> TenantId {
@@ -204,10 +211,11 @@ mod tests {
     }
 
     impl World {
-        /// The tenant has a row, and a segment in its archive.
+        /// The tenant has a row, and segments of two days in its archive.
         fn archiving(self) -> Self {
-            let row = ArchiveRow::new(tenant(), self.clock.now(), DAY * 104, &TIMES);
-            let through = row.archived_from.next();
+            let created_at = self.clock.now().saturating_sub(DAY * 2);
+            let row = ArchiveRow::new(tenant(), bucket(), created_at, DAY * 104, &TIMES);
+            let through = BlockId::lowest_at(self.clock.now());
             let row = ArchiveRow { archived_through: through, segments_through: through, ..row };
             self.rows.stored().rows.insert(tenant(), row);
             self
@@ -225,7 +233,7 @@ mod tests {
         let world = world(7);
         assert_eq!(world.days(&tenant()).await, 104);
         let row = world.rows.stored().rows[&tenant()].clone();
-        assert_eq!(row, ArchiveRow::new(tenant(), world.clock.now(), DAY * 104, &TIMES));
+        assert_eq!(row, ArchiveRow::new(tenant(), bucket(), world.clock.now(), DAY * 104, &TIMES));
         assert_eq!(world.days(&tenant()).await, 104);
         assert_eq!(world.rows.stored().reads, 1, "the row is cached");
     }
@@ -234,8 +242,8 @@ mod tests {
     async fn a_row_is_read_again_after_its_time() {
         let world = world(7).archiving();
         assert_eq!(world.days(&tenant()).await, 7);
-        // Nothing is archived for a day and an hour more.
-        world.clock.pass(TIMES.fresh);
+        // Nothing is archived for more than a day and an hour.
+        world.clock.pass(TIMES.fresh + Duration::from_millis(1));
         assert_eq!(world.days(&tenant()).await, 104);
         assert_eq!(world.rows.stored().reads, 2);
         let mut row = world.rows.stored().rows[&tenant()].clone();
@@ -251,8 +259,15 @@ mod tests {
     async fn a_row_of_another_instance_counts() {
         let world = world(7);
         let before = world.clock.now().saturating_sub(TIMES.fresh * 2);
-        world.rows.stored().raced = Some(ArchiveRow::new(tenant(), before, DAY * 104, &TIMES));
+        world.rows.stored().raced = Some(ArchiveRow::new(tenant(), bucket(), before, DAY * 104, &TIMES));
         assert_eq!(world.days(&tenant()).await, 104, "its archive is behind");
+    }
+
+    #[tokio::test]
+    async fn the_archive_in_another_bucket_keeps_the_events_in_the_table() {
+        let world = world(7).archiving();
+        world.rows.stored().rows.get_mut(&tenant()).unwrap().bucket = BucketName::parse("other").ok();
+        assert_eq!(world.days(&tenant()).await, 104);
     }
 
     #[tokio::test]

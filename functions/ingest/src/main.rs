@@ -55,7 +55,7 @@ async fn main() -> Result<(), Error> {
     });
     let writer = Expiring {
         writer: EventWriter::new(&aws, settings.events_table),
-        rows: RowCache::new(rows, Machine, settings.terms, settings.archive_times),
+        rows: RowCache::new(rows, Machine, settings.archive_bucket, settings.terms, settings.archive_times),
     };
     let ingest = Ingest {
         endpoint: Endpoint {

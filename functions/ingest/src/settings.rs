@@ -6,6 +6,7 @@ use authentication::Issuers;
 use domain::{
     archive::{ArchiveTimes, BlockTerms},
     block::MAX_WRITE_SHARDS,
+    configuration::bucket::BucketName,
     envelope::TenantPath,
 };
 use function_runtime::{client_version::MinimumClientVersion, environment::Environment, timing};
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     /// The times for which blocks are kept.
     pub(crate) terms: BlockTerms,
     pub(crate) archive_times: ArchiveTimes,
+    /// The bucket of segments. Ingest compares its name with that of a tenant's row.
+    pub(crate) archive_bucket: BucketName,
     /// The number of a tenant's shards that are written to.
     pub(crate) write_shards: NonZeroU8,
     /// The millions of bytes that a tenant may send over HTTP within a minute; 0 for no quota.
@@ -52,6 +55,7 @@ impl Settings {
         let retention = timing::retention(environment);
         let archive_times = timing::archive_times(environment, mode);
         let terms = timing::block_terms(environment, retention);
+        let archive_bucket = timing::archive_bucket(environment);
         let write_shards = environment.integer("WRITE_SHARDS", 1..=MAX_WRITE_SHARDS);
         let minimum_client_version = MinimumClientVersion::from_environment(environment);
         let issuers = mode.and_then(|mode| Issuers::from_environment(environment, mode));
@@ -65,6 +69,7 @@ impl Settings {
             megabytes_per_tenant_minute: megabytes_per_tenant_minute?,
             terms: terms?,
             archive_times: archive_times?,
+            archive_bucket: archive_bucket?,
             write_shards: write_shards.and_then(NonZeroU8::new)?,
             minimum_client_version: minimum_client_version?,
             issuers: issuers?,

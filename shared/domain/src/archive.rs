@@ -14,7 +14,7 @@ pub use self::{
     expiry::{BlockTerms, InvalidTableDays, MAX_TABLE_DAYS},
     format::{IndexedBlock, InvalidSegment, SegmentIndex, SegmentWriter},
     layout::{ArchiveBehind, BlockLayout, BlockPart},
-    registry::{ArchiveRow, REGISTRY_SHARDS, RegistryShard, segment_partition},
+    registry::{ArchiveRow, ForeignBucket, ImpossibleMarks, REGISTRY_SHARDS, RegistryShard, segment_partition},
     segment::{
         DAY_CLASSES, DayClass, MAX_SEGMENT_BLOCKS, SEGMENT_LENGTH, SegmentReference, TenantSegments, segment_key,
     },

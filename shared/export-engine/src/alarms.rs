@@ -18,8 +18,11 @@ pub(crate) const UNEXPECTED_OBJECT: &str = "UNEXPECTED_OBJECT";
 /// Blocks are neither archived nor rescued in time: they may be deleted soon, or are.
 pub(crate) const ARCHIVE_BEHIND: &str = "ARCHIVE_BEHIND";
 
-/// A segment of the archive, or the reference to one, is gone or was changed.
+/// A segment of the archive, or the reference to one, is gone, was changed, or is in another bucket than the stack's.
 pub(crate) const ARCHIVE_DAMAGED: &str = "ARCHIVE_DAMAGED";
 
 /// A block of the table differs from what was written. Exports raise the same alarm.
 pub(crate) const CORRUPT_BLOCK_FOUND: &str = "CORRUPT_BLOCK";
+
+/// The value of the field `code`, beside [`ARCHIVE_DAMAGED`], if the segments are in another bucket than the stack's.
+pub(crate) const FOREIGN_BUCKET: &str = "FOREIGN_BUCKET";

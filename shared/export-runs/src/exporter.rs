@@ -12,7 +12,10 @@ use aws_adapters::{
     runs::RunTable,
 };
 use aws_config::SdkConfig;
-use domain::{archive::ArchiveTimes, block::EXPIRY_GRACE, export_run::RunTrigger, retention::DEPLOY_MARGIN};
+use domain::{
+    archive::ArchiveTimes, block::EXPIRY_GRACE, configuration::bucket::BucketName, export_run::RunTrigger,
+    retention::DEPLOY_MARGIN,
+};
 use export_engine::{
     archive::{ArchivedBlocks, ReaderSettings},
     ports::{Encoders, PortError},
@@ -111,7 +114,7 @@ impl<E: Encoders> Exporter<E> {
                 SegmentBucket::new(&aws, settings.archive_bucket.clone()),
                 RunTable::new(dynamodb, settings.runs_table.clone()),
                 Machine,
-                reader_settings(settings.archive_times),
+                reader_settings(settings.archive_bucket.clone(), settings.archive_times),
             ),
             queues: RunQueues::new(&aws, settings.queues.clone()),
             converter: converter.map(|urls| RunQueues::new(&aws, urls)),
@@ -144,8 +147,8 @@ impl<E: Encoders> Exporter<E> {
     }
 }
 
-fn reader_settings(times: ArchiveTimes) -> ReaderSettings {
-    ReaderSettings { times, grace: EXPIRY_GRACE, deploy_margin: DEPLOY_MARGIN }
+fn reader_settings(bucket: BucketName, times: ArchiveTimes) -> ReaderSettings {
+    ReaderSettings { bucket, times, grace: EXPIRY_GRACE, deploy_margin: DEPLOY_MARGIN }
 }
 
 #[cfg(test)]
@@ -169,6 +172,7 @@ pub(crate) mod tests {
             lazily(move || queue)
         };
         let kms = aws_sdk_kms::Client::new(&nowhere);
+        let bucket = BucketName::parse("archive").unwrap();
         let servers = ServerConnections::new(CustomerServers::Public, None).unwrap();
         Exporter {
             configurations: ConfigurationTable::new(dynamodb.clone(), "configurations".to_owned()),
@@ -177,10 +181,10 @@ pub(crate) mod tests {
             blocks: ArchivedBlocks::new(
                 EventTableReader::new(dynamodb.clone(), "events".to_owned()),
                 ArchiveTable::new(dynamodb.clone(), "events".to_owned()),
-                SegmentBucket::new(&nowhere, "archive".to_owned()),
+                SegmentBucket::new(&nowhere, bucket.clone()),
                 RunTable::new(dynamodb, "runs".to_owned()),
                 Machine,
-                reader_settings(ArchiveTimes::PRODUCTION),
+                reader_settings(bucket, ArchiveTimes::PRODUCTION),
             ),
             queues: RunQueues { scheduled: queue(scheduled), manual: queue(manual) },
             converter: Some(RunQueues {

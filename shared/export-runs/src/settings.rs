@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    archive::ArchiveTimes, block::EXPIRY_GRACE, export_run::PlanLimits, interval::ExportSchedule,
-    retention::DEPLOY_MARGIN,
+    archive::ArchiveTimes, block::EXPIRY_GRACE, configuration::bucket::BucketName, export_run::PlanLimits,
+    interval::ExportSchedule, retention::DEPLOY_MARGIN,
 };
 use export_engine::run::EngineSettings;
 use function_runtime::{
@@ -19,7 +19,7 @@ pub struct RunSettings {
     pub events_table: String,
     pub configurations_table: String,
     pub runs_table: String,
-    pub archive_bucket: String,
+    pub archive_bucket: BucketName,
     pub archive_times: ArchiveTimes,
     pub queues: QueueUrls,
     pub secret_key_arn: String,
@@ -69,7 +69,7 @@ impl RunSettings {
         let events_table = environment.text("EVENTS_TABLE");
         let configurations_table = environment.text("CONFIGURATIONS_TABLE");
         let runs_table = environment.text("RUNS_TABLE");
-        let archive_bucket = environment.text("ARCHIVE_BUCKET");
+        let archive_bucket = timing::archive_bucket(environment);
         let archive_times = timing::archive_times(environment, mode);
         let queues = QueueUrls::read_own(environment);
         let max_runs_per_tenant = environment.integer("MAX_RUNS_PER_TENANT", 1..=MAX_SHARES_PER_TENANT);

@@ -1,9 +1,10 @@
-//! Settings of schedule, retention and history, which several functions share.
+//! Settings of schedule, retention, archive and history, which several functions share.
 
 use std::time::Duration;
 
 use domain::{
     archive::{ArchiveTimes, BlockTerms, MAX_TABLE_DAYS},
+    configuration::bucket::BucketName,
     export_run::MIN_SETTLE,
     interval::ExportSchedule,
 };
@@ -47,6 +48,11 @@ pub fn block_terms(environment: &mut Environment, retention: Option<Duration>) -
             None
         }
     }
+}
+
+/// Reads `ARCHIVE_BUCKET`, the bucket of segments.
+pub fn archive_bucket(environment: &mut Environment) -> Option<BucketName> {
+    environment.parsed("ARCHIVE_BUCKET", "the name of a bucket", |text| BucketName::parse(text).ok())
 }
 
 /// Reads `DEVELOPMENT_ARCHIVE_SECONDS`, by which segments span so many seconds, and are read from the archive soon. Production has

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, SegmentIndex, SegmentReference},
     block::{BlockId, Shard, StoredBlock},
+    configuration::bucket::BucketName,
     export_run::BlockRange,
     tenant::TenantId,
     time::Timestamp,
@@ -19,6 +20,7 @@ pub(crate) const TIMES: ArchiveTimes = ArchiveTimes {
     idle: Duration::from_mins(20),
     cached: Duration::from_mins(5),
     fresh: Duration::from_mins(55),
+    proven_after: Duration::from_mins(31),
     rescued_after: Duration::from_mins(62),
     rescued_from_age: Duration::from_mins(30),
     read_from_table: Duration::from_mins(70),
@@ -42,7 +44,12 @@ pub(crate) struct ArchiveState {
     pub(crate) is_on: bool,
     pub(crate) rows: BTreeMap<TenantId, ArchiveRow>,
     pub(crate) references: BTreeMap<(TenantId, BlockId), SegmentReference>,
-    pub(crate) objects: BTreeMap<String, Bytes>,
+    /// The objects, by bucket and key.
+    pub(crate) objects: BTreeMap<(String, String), Bytes>,
+    /// True while the stack has another bucket than at first: a deployment was rolled back, and the next one made another.
+    pub(crate) has_other_bucket: bool,
+    /// True once the stack had another bucket.
+    pub(crate) had_other_bucket: bool,
     /// The time for which blocks are kept after their retention.
     pub(crate) grace: Duration,
     /// True in histories whose rescue is dead for so long that blocks may be lost. Then reads of them have to fail.
@@ -59,7 +66,28 @@ pub(crate) struct ArchiveState {
     pub(crate) blocks_read: u64,
 }
 
+/// Returns the name of the first bucket of the stack, or of the other one.
+pub(crate) fn bucket(is_other: bool) -> BucketName {
+    let name = if is_other { "archive-2" } else { "archive-1" };
+    BucketName::parse(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 impl ArchiveState {
+    /// Copies all objects of the other bucket into the first one, under the same keys, and says so in the rows: as
+    /// docs/RUNBOOKS.md.
+    pub(crate) fn move_to_first_bucket(&mut self) {
+        let (first, other) = (bucket(false), bucket(true));
+        let copies: Vec<_> = self.objects.iter().filter(|((name, _), _)| *name == other.as_str()).collect();
+        let copies: Vec<_> = copies
+            .into_iter()
+            .map(|((_, key), bytes)| ((first.as_str().to_owned(), key.clone()), bytes.clone()))
+            .collect();
+        self.objects.extend(copies);
+        for row in self.rows.values_mut() {
+            row.bucket = Some(first.clone());
+        }
+    }
+
     /// Returns whether a segment that counts has the block.
     pub(crate) fn has(&self, tenant: &TenantId, id: BlockId) -> bool {
         let covering = self.references.range((tenant.clone(), id)..).next();
@@ -87,6 +115,7 @@ impl ArchiveState {
         match error.operation {
             "read blocks behind the archive" => self.may_lose,
             "read archive" => self.has_lost,
+            "read archive of another bucket" => self.had_other_bucket,
             _ => false,
         }
     }
@@ -103,7 +132,9 @@ impl ArchiveState {
         rows.retain(|_, row| row.expires_at > now);
         references.retain(|_, segment| {
             if segment.expires_at <= now {
-                objects.remove(&segment.object_key);
+                for is_other in [false, true] {
+                    objects.remove(&(bucket(is_other).as_str().to_owned(), segment.object_key.clone()));
+                }
             }
             let is_late = segment.sha256.0.first().is_some_and(|byte| byte % 2 == 0);
             segment.expires_at.saturating_add(if is_late { LATE_DELETION } else { Duration::ZERO }) > now
@@ -111,7 +142,9 @@ impl ArchiveState {
     }
 
     fn blocks_of(&self, tenant: &TenantId, segment: &SegmentReference) -> Vec<BlockId> {
-        let Some(bytes) = self.objects.get(&segment.object_key) else { return Vec::new() };
+        let bucket = self.rows.get(tenant).and_then(|row| row.bucket.clone()).unwrap_or_else(|| bucket(false));
+        let name = (bucket.as_str().to_owned(), segment.object_key.clone());
+        let Some(bytes) = self.objects.get(&name) else { return Vec::new() };
         let length = usize::try_from(SegmentIndex::tail_length(tenant, segment.blocks)).unwrap_or(usize::MAX);
         let tail = bytes.get(bytes.len().saturating_sub(length)..).unwrap_or_default();
         let index = SegmentIndex::read(tail, bytes.len() as u64, tenant, segment.covers);

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 pub(crate) use self::repairs::places_of_window;
 use self::{
-    archive::{accept, archive, lose_reference, rescue},
+    archive::{accept, archive, change_bucket, lose_reference, rescue},
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
@@ -65,6 +65,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
         tokio::spawn(rescue(Arc::clone(&world), scenario));
         tokio::spawn(accept(Arc::clone(&world)));
         tokio::spawn(lose_reference(Arc::clone(&world), storm));
+        tokio::spawn(change_bucket(Arc::clone(&world), storm));
     }
     tokio::spawn(schedule(Arc::clone(&world), scenario, keys.clone()));
     tokio::spawn(sweep(Arc::clone(&world)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, RegistryShard, SegmentReference, segment_partition},
     block::{BlockId, Shard, encode_block, partition_key},
+    configuration::bucket::BucketName,
     digest::Hex32,
     export_run::BlockRange,
     time::Timestamp,
@@ -17,11 +18,15 @@ use crate::support::{RETENTION, Store, Table, now};
 const TIMES: ArchiveTimes = ArchiveTimes::PRODUCTION;
 const HOUR: Duration = Duration::from_hours(1);
 
+fn bucket() -> BucketName {
+    BucketName::parse("archive").unwrap()
+}
+
 impl Store {
     fn new_row(&self) -> ArchiveRow {
         // DynamoDB keeps whole seconds of an expiry.
         let second = now().floor_to(Duration::from_secs(1));
-        ArchiveRow::new(self.tenant.clone(), second, RETENTION, &TIMES)
+        ArchiveRow::new(self.tenant.clone(), bucket(), second, RETENTION, &TIMES)
     }
 
     async fn created_row(&self) -> ArchiveRow {
@@ -108,6 +113,30 @@ async fn a_segment_and_its_row_are_written_both_or_neither() {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
+async fn a_row_notes_its_bucket_and_moves_in_that_bucket_alone() {
+    let store = Store::new();
+    let (archive, row) = (store.archive(), ArchiveRow { bucket: None, ..store.new_row() });
+    assert_eq!(archive.bucket_of(&store.tenant).await, Ok(None), "there is no row");
+    assert_eq!(archive.create_archive_row(&row).await, Ok(true));
+    assert_eq!((store.found_row().await, archive.bucket_of(&store.tenant).await), (Some(row.clone()), Ok(None)));
+
+    // An earlier release has written the row; the next advance notes the bucket.
+    let noted = ArchiveRow { bucket: Some(bucket()), ..row.past_nothing(row.archived_through.next()) };
+    assert_eq!(archive.advance_archive(&row, &noted, None).await, Ok(true));
+    assert_eq!(archive.bucket_of(&store.tenant).await, Ok(Some(bucket())));
+    let other = ArchiveRow { bucket: BucketName::parse("other").ok(), ..noted.clone() };
+    let (segment, through) = (next_segment(&noted), noted.archived_through.next());
+    for stale in [ArchiveRow { bucket: None, ..noted.clone() }, other] {
+        assert_eq!(archive.advance_archive(&stale, &stale.past_nothing(through), None).await, Ok(false));
+        let moved = archive.advance_archive(&stale, &stale.past(&segment, &TIMES), Some(&segment)).await;
+        assert_eq!(moved, Ok(false));
+    }
+    assert_eq!(archive.advance_archive(&noted, &noted.past(&segment, &TIMES), Some(&segment)).await, Ok(true));
+    assert_eq!(store.found_row().await, Some(noted.past(&segment, &TIMES)));
+}
+
+#[tokio::test]
+#[ignore = "needs tables: make stores"]
 async fn no_row_is_moved_where_there_is_none() {
     let store = Store::new();
     let row = store.new_row();
@@ -165,7 +194,7 @@ async fn an_erased_tenants_row_begins_again() {
     let (archive, row) = (store.archive(), store.created_row().await);
     assert_eq!(archive.extend_archive_row(&row, row.archived_through.next()).await, Ok(true));
     let second = now().floor_to(Duration::from_secs(1));
-    let fresh = ArchiveRow::after_erasure(store.tenant.clone(), second, RETENTION, &TIMES);
+    let fresh = ArchiveRow::after_erasure(store.tenant.clone(), bucket(), second, RETENTION, &TIMES);
     assert_eq!(archive.reset_archive_row(&fresh).await, Ok(()));
     assert_eq!(store.found_row().await, Some(fresh));
     let segment = next_segment(&row);

@@ -61,12 +61,13 @@ impl Volumes for Aws {
 impl Archives for Aws {
     async fn archive(&self, stack: &Stack, now: Timestamp) -> Result<ArchiveStanding, Failure> {
         let table = ArchiveTable::new(self.dynamodb.clone(), stack.id_of(Table::AuditEventsTable)?.to_owned());
+        let bucket = stack.archive_bucket()?;
         let mut standing = ArchiveStanding::default();
         for shard in RegistryShard::all() {
             let mut after = None;
             loop {
                 let page = table.archive_rows(shard, after.as_ref()).await.map_err(stored(Call::QueryEvents))?;
-                page.rows.into_iter().for_each(|row| standing.add(row.ok(), now));
+                page.rows.into_iter().for_each(|row| standing.add(row.ok(), &bucket, now));
                 after = page.next;
                 if after.is_none() {
                     break;

@@ -19,7 +19,7 @@ use crate::{
     aws::Aws,
     failure::Failure,
     output::OutputArguments,
-    ports::{Inspection, Overviews},
+    ports::{Archives, Inspection, Overviews},
     stack::{Stack, StackArguments},
 };
 
@@ -32,7 +32,7 @@ const INDENT: usize = 4;
 /// The checks that run at a time.
 const CONCURRENT_CHECKS: usize = 8;
 
-/// Check a stack: exports, queues, schedules, alarms, tables, keys, concurrency, and this machine's clock
+/// Check a stack: exports, queues, schedules, alarms, tables, keys, the archive, concurrency, and this machine's clock
 ///
 /// Each check is a line with a tick or a cross; a cross comes with what to do. A check that can't be made, because a permission
 /// is missing or AWS does not answer, is a cross as well.
@@ -74,12 +74,16 @@ struct CheckResult {
 }
 
 /// Makes all checks, in their order.
-async fn examine<A: Inspection + Overviews>(account: &A, stack: &Stack, clock: &impl Clock) -> Vec<CheckResult> {
+async fn examine<A: Inspection + Overviews + Archives>(
+    account: &A,
+    stack: &Stack,
+    clock: &impl Clock,
+) -> Vec<CheckResult> {
     let probes = Probes { account, stack, clock };
     stream::iter(checks()).map(|check| make(check, &probes)).buffered(CONCURRENT_CHECKS).collect().await
 }
 
-async fn make<A: Inspection + Overviews, K: Clock>(check: Check, probes: &Probes<'_, A, K>) -> CheckResult {
+async fn make<A: Inspection + Overviews + Archives, K: Clock>(check: Check, probes: &Probes<'_, A, K>) -> CheckResult {
     let Check { name, probe, advice } = check;
     let (is_good, detail, advice) = match tokio::time::timeout(CHECK_TIMEOUT, probes.run(probe)).await {
         Ok(Ok(Finding { is_good, detail })) => (is_good, detail, (!is_good).then_some(advice)),

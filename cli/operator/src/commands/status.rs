@@ -327,7 +327,7 @@ fn totals_line(totals: &Totals, style: &Style) -> String {
 }
 
 /// The time from which on the alarm `ArchiveLagAlarm` rings.
-const ARCHIVE_ALARM_SECONDS: u64 = 24 * 3_600;
+pub const ARCHIVE_ALARM_SECONDS: u64 = 24 * 3_600;
 
 fn archive_line(archive: &ArchiveStanding, style: &Style) -> String {
     let Some(furthest) = &archive.furthest else { return "\nThe archive has no tenant yet".to_owned() };
@@ -335,6 +335,10 @@ fn archive_line(archive: &ArchiveStanding, style: &Style) -> String {
     let lag = style.paint(tone, &format!("{} behind", brief(archive.lag_seconds)));
     let mut text =
         format!("\nThe archive of {} tenants is at most {lag}: {furthest}", grouped(&archive.tenants.to_string()));
+    if let Some(bucket) = &archive.foreign_bucket {
+        let warning = format!("\nThe segments of {} tenants are in another bucket: {bucket}", archive.foreign);
+        text.push_str(&style.paint(Tone::Bad, &warning));
+    }
     if archive.unreadable > 0 {
         let warning = format!("\n{} rows of the archive can't be read", archive.unreadable);
         text.push_str(&style.paint(Tone::Bad, &warning));

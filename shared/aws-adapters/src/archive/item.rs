@@ -3,6 +3,7 @@
 use domain::{
     archive::{ArchiveRow, RegistryShard, SegmentReference, segment_partition},
     block::BlockId,
+    configuration::bucket::BucketName,
     digest::Hex32,
     export_run::BlockRange,
     tenant::TenantId,
@@ -13,6 +14,7 @@ use crate::{
     events::item::{BLOCK_ID, EVENT_COUNT, EXPIRES_AT, PARTITION},
 };
 
+pub(super) const BUCKET: &str = "bucket";
 pub(super) const ARCHIVED_FROM: &str = "archivedFrom";
 pub(super) const ARCHIVED_THROUGH: &str = "archivedThrough";
 pub(super) const SEGMENTS_THROUGH: &str = "segmentsThrough";
@@ -44,6 +46,7 @@ pub(super) fn of_row(row: &ArchiveRow) -> Item {
             (EXPIRES_AT, seconds(row.expires_at)),
         ],
     );
+    found.extend(row.bucket.as_ref().map(|bucket| (BUCKET.to_owned(), text(bucket))));
     found.extend(row.extended_through.map(|extended| (EXTENDED_THROUGH.to_owned(), text(extended))));
     found
 }
@@ -53,12 +56,18 @@ pub(super) fn to_row(found: &Item) -> Result<ArchiveRow, MalformedItem> {
     let id = |name| attributes.required(name, |text| BlockId::parse(text).ok());
     Ok(ArchiveRow {
         tenant: attributes.required(BLOCK_ID, |text| TenantId::parse(text).ok())?,
+        bucket: to_bucket(found)?,
         archived_from: id(ARCHIVED_FROM)?,
         archived_through: id(ARCHIVED_THROUGH)?,
         segments_through: id(SEGMENTS_THROUGH)?,
         extended_through: attributes.optional(EXTENDED_THROUGH, |text| BlockId::parse(text).ok())?,
         expires_at: attributes.optional_seconds(EXPIRES_AT)?.ok_or(MalformedItem { attribute: EXPIRES_AT })?,
     })
+}
+
+/// Returns the bucket of a row. `None`: it is from before the bucket was noted.
+pub(super) fn to_bucket(row: &Item) -> Result<Option<BucketName>, MalformedItem> {
+    Attributes(row).optional(BUCKET, |text| BucketName::parse(text).ok())
 }
 
 pub(super) fn of_segment(tenant: &TenantId, segment: &SegmentReference) -> Item {
@@ -105,7 +114,8 @@ mod tests {
 
     fn row() -> ArchiveRow {
         let tenant = TenantId::parse("acme").unwrap();
-        let row = ArchiveRow::new(tenant, now(), Duration::from_hours(24), &ArchiveTimes::PRODUCTION);
+        let bucket = BucketName::parse("archive").unwrap();
+        let row = ArchiveRow::new(tenant, bucket, now(), Duration::from_hours(24), &ArchiveTimes::PRODUCTION);
         ArchiveRow { archived_through: row.archived_from.next(), ..row }
     }
 
@@ -124,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_row_comes_back_from_its_item() {
-        for extended_through in [None, Some(BlockId::lowest_at(now()))] {
-            let row = ArchiveRow { extended_through, ..row() };
+        for (bucket, extended_through) in [(None, None), (row().bucket, Some(BlockId::lowest_at(now())))] {
+            let row = ArchiveRow { bucket, extended_through, ..row() };
             assert_eq!(to_row(&of_row(&row)), Ok(row));
         }
     }
@@ -150,7 +160,7 @@ mod tests {
     #[test]
     fn a_malformed_attribute_is_named() {
         let tenant = TenantId::parse("acme").unwrap();
-        for name in [ARCHIVED_FROM, ARCHIVED_THROUGH, SEGMENTS_THROUGH, EXPIRES_AT] {
+        for name in [BUCKET, ARCHIVED_FROM, ARCHIVED_THROUGH, SEGMENTS_THROUGH, EXPIRES_AT] {
             let mut bad = of_row(&row());
             bad.insert(name.to_owned(), text("x"));
             assert_eq!(to_row(&bad).unwrap_err().attribute, name);

@@ -8,14 +8,15 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use domain::{
     archive::{ArchiveRow, RegistryShard, SegmentReference, segment_partition},
     block::{BlockId, Shard, partition_key},
+    configuration::bucket::BucketName,
     export_run::BlockRange,
     tenant::TenantId,
 };
 use export_engine::ports::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError};
 
 use super::item::{
-    self, ARCHIVED_FROM, ARCHIVED_THROUGH, EXTENDED_THROUGH, SEGMENTS_THROUGH, of_row, of_segment, row_key, to_row,
-    to_segment,
+    self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, SEGMENTS_THROUGH, of_row, of_segment, row_key,
+    to_bucket, to_row, to_segment,
 };
 use crate::{
     dynamodb::{
@@ -31,7 +32,10 @@ use crate::{
 
 /// The attributes of a row. The housekeeper's role permits no others, nor do the policies that the operator program prints.
 pub const ROW_PROJECTION: &str =
-    "#partition, #blockId, #archivedFrom, #archivedThrough, #segmentsThrough, #extendedThrough, #expiresAt";
+    "#partition, #blockId, #bucket, #archivedFrom, #archivedThrough, #segmentsThrough, #extendedThrough, #expiresAt";
+
+/// The attributes of a row that say where its segments are.
+const BUCKET_PROJECTION: &str = "#partition, #blockId, #bucket";
 
 /// The attributes of a block that decide on its expiry.
 const EXPIRY_PROJECTION: &str = "#partition, #blockId, #expiresAt";
@@ -84,6 +88,25 @@ impl ArchiveTable {
     }
 }
 
+impl ArchiveTable {
+    /// Returns the bucket of a tenant's segments; reads nothing else of the row. `None`: there is no row, or it is from before the
+    /// bucket was noted.
+    ///
+    /// # Errors
+    /// Transient or internal.
+    pub async fn bucket_of(&self, tenant: &TenantId) -> Result<Option<BucketName>, PortError> {
+        let operation = "dynamodb:Query (bucket of an archive)";
+        let key = Expression::new("#partition = :partition AND #blockId = :tenant")
+            .with("partition", text(RegistryShard::of(tenant)))
+            .with("tenant", text(tenant));
+        let page = self.table.page(operation, &Query::new(key).project(BUCKET_PROJECTION).limit(1), None).await?;
+        let found = page.items.first().map(to_bucket).transpose();
+        let found =
+            found.map_err(|error| PortError::internal(operation, format!("{tenant}: {error}")).caused_by(error))?;
+        Ok(found.flatten())
+    }
+}
+
 /// Returns a row, or the error that names what can't be read.
 fn read_row(found: &Item) -> Result<ArchiveRow, PortError> {
     to_row(found).map_err(|error| {
@@ -120,12 +143,21 @@ impl ArchiveRecords for ArchiveTable {
     ) -> Result<bool, PortError> {
         let operation = "move archive";
         let changes = Changes::default()
+            .set_or_remove(BUCKET, next.bucket.as_ref().map(text))
             .set(ARCHIVED_THROUGH, text(next.archived_through))
             .set(SEGMENTS_THROUGH, text(next.segments_through))
             .set(EXPIRES_AT, seconds(next.expires_at));
-        let is_current = Expression::new("#archivedFrom = :from AND #archivedThrough = :through")
-            .with("from", text(current.archived_from))
-            .with("through", text(current.archived_through));
+        let is_current = match &current.bucket {
+            Some(bucket) => {
+                Expression::new("#archivedFrom = :from AND #archivedThrough = :through AND #bucket = :currentBucket")
+                    .with("currentBucket", text(bucket))
+            }
+            None => Expression::new(
+                "#archivedFrom = :from AND #archivedThrough = :through AND attribute_not_exists(#bucket)",
+            ),
+        };
+        let is_current =
+            is_current.with("from", text(current.archived_from)).with("through", text(current.archived_through));
         let update = Write::update(row_key(&current.tenant), changes).when(is_current);
         let Some(segment) = segment else { return Ok(self.table.write(operation, update).await?.is_done()) };
         let put = Write::put(of_segment(&current.tenant, segment)).when(Expression::new(IS_ABSENT));
@@ -154,6 +186,7 @@ impl ArchiveRecords for ArchiveTable {
 
     async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
         let changes = Changes::default()
+            .set_or_remove(BUCKET, row.bucket.as_ref().map(text))
             .set(ARCHIVED_FROM, text(row.archived_from))
             .set(ARCHIVED_THROUGH, text(row.archived_through))
             .set(SEGMENTS_THROUGH, text(row.segments_through))

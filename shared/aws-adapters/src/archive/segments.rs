@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{
     archive::{SEGMENT_LENGTH, TenantSegments},
+    configuration::bucket::BucketName,
     tenant::TenantId,
 };
 use export_engine::ports::{PortError, PutSegmentOutcome, SegmentStore};
@@ -33,13 +34,13 @@ const MAX_CONCURRENT_DELETIONS: usize = 16;
 pub struct SegmentBucket {
     configuration: aws_sdk_s3::Config,
     client: OnceLock<Client>,
-    bucket: String,
+    bucket: BucketName,
 }
 
 impl SegmentBucket {
     /// Returns the bucket with its own client: a request may take as long as a whole segment needs.
     #[must_use]
-    pub fn new(base: &SdkConfig, bucket: String) -> Self {
+    pub fn new(base: &SdkConfig, bucket: BucketName) -> Self {
         let longest = usize::try_from(2 * SEGMENT_LENGTH).unwrap_or(usize::MAX);
         let configuration = aws_sdk_s3::config::Builder::from(base)
             .retry_config(retry_at_most(base, MAX_ATTEMPTS))
@@ -59,7 +60,7 @@ impl SegmentStore for SegmentBucket {
         let answer = self
             .client()
             .put_object()
-            .bucket(&self.bucket)
+            .bucket(self.bucket.as_str())
             .key(key)
             .if_none_match(ANY_OBJECT)
             .checksum_sha256(STANDARD.encode(sha256))
@@ -85,7 +86,8 @@ impl SegmentStore for SegmentBucket {
     async fn read_segment(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, PortError> {
         let operation = "s3:GetObject (segment)";
         let last = offset.saturating_add(length.saturating_sub(1));
-        let request = self.client().get_object().bucket(&self.bucket).key(key).range(format!("bytes={offset}-{last}"));
+        let request =
+            self.client().get_object().bucket(self.bucket.as_str()).key(key).range(format!("bytes={offset}-{last}"));
         let found = request.send().await.map_err(|error| unreadable(operation, key, error))?;
         let bytes = found.body.collect().await.map_err(|error| {
             // The connection was closed: the same request may succeed.
@@ -130,7 +132,8 @@ impl SegmentBucket {
     /// Lists keys and versions of a page, those of markers of deletion included.
     async fn versions(&self, prefix: &str) -> Result<Vec<(String, String)>, PortError> {
         let operation = "s3:ListObjectVersions (segments to erase)";
-        let request = self.client().list_object_versions().bucket(&self.bucket).prefix(prefix).max_keys(PAGE_LENGTH);
+        let request =
+            self.client().list_object_versions().bucket(self.bucket.as_str()).prefix(prefix).max_keys(PAGE_LENGTH);
         let page = request.send().await.map_err(|error| port_error(operation, error))?;
         let versions = page.versions.unwrap_or_default().into_iter().map(|version| (version.key, version.version_id));
         let markers = page.delete_markers.unwrap_or_default().into_iter().map(|marker| (marker.key, marker.version_id));
@@ -139,7 +142,7 @@ impl SegmentBucket {
     }
 
     async fn delete(&self, key: String, version: String) -> Result<(), PortError> {
-        let request = self.client().delete_object().bucket(&self.bucket).key(key).version_id(version);
+        let request = self.client().delete_object().bucket(self.bucket.as_str()).key(key).version_id(version);
         request.send().await.map(drop).map_err(|error| port_error("s3:DeleteObjectVersion (segment)", error))
     }
 }

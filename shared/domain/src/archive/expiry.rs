@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{registry::ArchiveRow, times::ArchiveTimes};
-use crate::{block::EXPIRY_GRACE, time::Timestamp};
+use crate::{block::EXPIRY_GRACE, configuration::bucket::BucketName, time::Timestamp};
 
 /// The most days for which blocks stay in the table while there is an archive.
 pub const MAX_TABLE_DAYS: u32 = 365;
@@ -62,20 +62,23 @@ impl BlockTerms {
     }
 
     /// Returns the expiry of a block, by the registry row of its tenant: read at most [`ArchiveTimes::cached`] ago, or `None` if
-    /// there is none or it can't be read.
+    /// there is none or it can't be read. `bucket` is the present bucket of segments.
     ///
-    /// The short expiry needs an archive that is fresh, that has stored a segment and read it back, and whose row outlives the
-    /// block: as long as the row is there, the rescue extends what the archive does not reach in time. A tenant whose archive has
-    /// stored nothing yet may be one of a release that is rolled back.
+    /// The short expiry needs an archive that is fresh, that has proved itself, and whose row outlives the block: as long as the
+    /// row is there, the rescue extends what the archive does not reach in time. The proof is a segment that was stored and read
+    /// back a day after the row began: the archive of a younger one may be that of a deployment that rolls back. An archive in
+    /// another bucket is not continued.
     #[must_use]
-    pub fn expiry(&self, row: Option<&ArchiveRow>, stamp: Timestamp) -> Timestamp {
+    pub fn expiry(&self, row: Option<&ArchiveRow>, bucket: &BucketName, stamp: Timestamp) -> Timestamp {
         let full = stamp.saturating_add(self.full);
         let (Some(table), Some(row)) = (self.table, row) else { return full };
         let short = stamp.saturating_add(table);
         let is_fresh = stamp.saturating_since(row.archived_through.timestamp()) <= self.times.fresh;
-        let is_covered = stamp >= row.archived_from.timestamp();
+        // So the block is not before `archived_from` either: that lies a day before a mark that is not in the future.
+        let is_possible = row.check_marks(stamp).is_ok();
         let is_outlived = row.expires_at >= short.saturating_add(self.times.row_margin);
-        let has_stored = row.segments_through > row.archived_from;
-        if is_fresh && has_stored && is_covered && is_outlived { short.min(full) } else { full }
+        let is_proven = row.stored_for() >= self.times.proven_after;
+        let is_present = row.check_bucket(bucket).is_ok();
+        if is_fresh && is_proven && is_possible && is_outlived && is_present { short.min(full) } else { full }
     }
 }

@@ -62,13 +62,13 @@ impl BlockLayout {
         let Some(row) = row.filter(|_| Self::needs_row(range, now, times)) else { return Ok(Self::in_table(range)) };
         row.check_behind(range, now, times)?;
         let from = row.archived_from.clamp(range.first, range.end);
-        // Between the two there is no block.
-        let table = row.archived_through.min(table_start(now, times)).clamp(from, range.end);
-        let segments = row.segments_through.clamp(from, table);
+        // From here to `archived_through` there is no block. The table is read there all the same: a row that says too much
+        // hides nothing that is still stored.
+        let segments = row.segments_through.min(table_start(now, times)).clamp(from, range.end);
         let parts = [
             BlockPart::Table(BlockRange { first: range.first, end: from }),
             BlockPart::Archive(BlockRange { first: from, end: segments }),
-            BlockPart::Table(BlockRange { first: table, end: range.end }),
+            BlockPart::Table(BlockRange { first: segments, end: range.end }),
         ];
         Ok(Self { parts: parts.into_iter().filter(|part| !part.range().is_empty()).collect() })
     }

@@ -7,7 +7,8 @@ use crc_fast::{CrcAlgorithm, checksum};
 use super::{segment::SegmentReference, times::ArchiveTimes};
 use crate::{
     block::{BlockId, truncate_to_32_bits},
-    export_run::BlockRange,
+    configuration::bucket::BucketName,
+    export_run::{BlockRange, MAX_CLOCK_SKEW},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -50,6 +51,8 @@ pub fn segment_partition(tenant: &TenantId) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRow {
     pub tenant: TenantId,
+    /// The bucket with the segments. `None`: the row is from before it was noted, and the present bucket has them.
+    pub bucket: Option<BucketName>,
     /// Every block from here to before [`ArchiveRow::archived_through`] is archived. Earlier blocks have the full expiry.
     pub archived_from: BlockId,
     pub archived_through: BlockId,
@@ -62,13 +65,42 @@ pub struct ArchiveRow {
     pub expires_at: Timestamp,
 }
 
+/// The error of an archive whose segments are in another bucket than the stack's: the deployment that made that one was rolled
+/// back, and the next one made another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the segments are in the bucket {bucket}, and the stack has the bucket {present}")]
+pub struct ForeignBucket {
+    pub bucket: BucketName,
+    pub present: BucketName,
+}
+
+/// The error of a row that no archiver of the service can have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the marks of the archive are out of order, or in the future")]
+pub struct ImpossibleMarks;
+
+impl ForeignBucket {
+    /// Checks that the bucket of a row is the present one.
+    ///
+    /// # Errors
+    /// [`ForeignBucket`].
+    pub fn check(bucket: Option<&BucketName>, present: &BucketName) -> Result<(), Self> {
+        match bucket {
+            Some(bucket) if bucket != present => Err(Self { bucket: bucket.clone(), present: present.clone() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 impl ArchiveRow {
-    /// Returns the row of a tenant whose first block is written at `now`. `full` is the time for which a block is kept.
+    /// Returns the row of a tenant whose first block is written at `now`, for segments in `bucket`. `full` is the time for which a
+    /// block is kept.
     #[must_use]
-    pub fn new(tenant: TenantId, now: Timestamp, full: Duration, times: &ArchiveTimes) -> Self {
+    pub fn new(tenant: TenantId, bucket: BucketName, now: Timestamp, full: Duration, times: &ArchiveTimes) -> Self {
         let start = BlockId::lowest_at(now.saturating_sub(times.new_row_age).floor_to(times.span));
         Self {
             tenant,
+            bucket: Some(bucket),
             archived_from: start,
             archived_through: start,
             segments_through: start,
@@ -83,7 +115,13 @@ impl ArchiveRow {
     /// Its start is no multiple of a span, so that it differs from every earlier one: no advance of the earlier archive is
     /// taken for one of this archive.
     #[must_use]
-    pub fn after_erasure(tenant: TenantId, now: Timestamp, table_period: Duration, times: &ArchiveTimes) -> Self {
+    pub fn after_erasure(
+        tenant: TenantId,
+        bucket: BucketName,
+        now: Timestamp,
+        table_period: Duration,
+        times: &ArchiveTimes,
+    ) -> Self {
         let start = BlockId::lowest_at(now.saturating_sub(times.new_row_age));
         let margin = times.cached + times.row_margin + times.row_margin;
         Self {
@@ -91,8 +129,34 @@ impl ArchiveRow {
             archived_through: start,
             segments_through: start,
             expires_at: now.saturating_add(table_period).saturating_add(margin),
-            ..Self::new(tenant, now, table_period, times)
+            ..Self::new(tenant, bucket, now, table_period, times)
         }
+    }
+
+    /// Checks that the segments are in the present bucket. Whoever reads or writes one checks it before.
+    ///
+    /// # Errors
+    /// [`ForeignBucket`].
+    pub fn check_bucket(&self, present: &BucketName) -> Result<(), ForeignBucket> {
+        ForeignBucket::check(self.bucket.as_ref(), present)
+    }
+
+    /// Checks that the marks are in order and not in the future. Whoever could write the row could say that everything is archived.
+    ///
+    /// # Errors
+    /// [`ImpossibleMarks`].
+    pub fn check_marks(&self, now: Timestamp) -> Result<(), ImpossibleMarks> {
+        let Self { archived_from, segments_through, archived_through, .. } = self;
+        let latest = BlockId::lowest_at(now.saturating_add(MAX_CLOCK_SKEW));
+        let is_possible =
+            archived_from <= segments_through && segments_through <= archived_through && *archived_through <= latest;
+        if is_possible { Ok(()) } else { Err(ImpossibleMarks) }
+    }
+
+    /// Returns the time from the start of the archive to the end of its last segment. Zero: none was stored and read back yet.
+    #[must_use]
+    pub fn stored_for(&self) -> Duration {
+        self.segments_through.timestamp().saturating_since(self.archived_from.timestamp())
     }
 
     /// Returns how far the archive is behind.

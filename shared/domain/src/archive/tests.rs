@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     block::{BlockId, StoredBlock, encode_block},
+    configuration::bucket::BucketName,
     digest::Hex32,
     export_run::BlockRange,
     tenant::TenantId,
@@ -25,6 +26,10 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
+fn bucket() -> BucketName {
+    BucketName::parse("archive").unwrap()
+}
+
 fn now() -> Timestamp {
     at("2026-11-29T12:34:56Z")
 }
@@ -38,7 +43,7 @@ fn row(archived_through: BlockId) -> ArchiveRow {
         archived_from: before(DAY * 50),
         archived_through,
         segments_through: archived_through,
-        ..ArchiveRow::new(tenant(), now(), DAY * 104, &TIMES)
+        ..ArchiveRow::new(tenant(), bucket(), now(), DAY * 104, &TIMES)
     }
 }
 
@@ -144,24 +149,46 @@ fn the_short_expiry_needs_a_fresh_archive_whose_row_outlives_the_block() {
     let terms = BlockTerms::parse(7, DAY * 90).unwrap();
     let (short, full) = (now().saturating_add(DAY * 7), now().saturating_add(DAY * 104));
     let fresh = row(before(HOUR));
-    assert_eq!(terms.expiry(Some(&fresh), now()), short);
-    assert_eq!(terms.expiry(None, now()), full);
-    assert_eq!(terms.expiry(Some(&row(before(HOUR * 25))), now()), short);
-    assert_eq!(terms.expiry(Some(&row(before(HOUR * 25 + Duration::from_millis(1)))), now()), full);
+    assert_eq!(terms.expiry(Some(&fresh), &bucket(), now()), short);
+    assert_eq!(terms.expiry(None, &bucket(), now()), full);
+    assert_eq!(terms.expiry(Some(&row(before(HOUR * 25))), &bucket(), now()), short);
+    assert_eq!(terms.expiry(Some(&row(before(HOUR * 25 + Duration::from_millis(1)))), &bucket(), now()), full);
     let with_expiry = |expires_at| ArchiveRow { expires_at, ..fresh.clone() };
     let least = short.saturating_add(DAY * 2);
-    assert_eq!(terms.expiry(Some(&with_expiry(least)), now()), short);
-    assert_eq!(terms.expiry(Some(&with_expiry(least.saturating_sub(Duration::from_millis(1)))), now()), full);
-    let later = ArchiveRow { archived_from: BlockId::lowest_at(now()).next().next(), ..fresh.clone() };
+    assert_eq!(terms.expiry(Some(&with_expiry(least)), &bucket(), now()), short);
     assert_eq!(
-        terms.expiry(Some(&later), now().saturating_sub(HOUR)),
-        now().saturating_sub(HOUR).saturating_add(DAY * 104)
+        terms.expiry(Some(&with_expiry(least.saturating_sub(Duration::from_millis(1)))), &bucket(), now()),
+        full
     );
-    // An archive that has never stored a segment may not work at all.
-    let unproved = ArchiveRow { segments_through: fresh.archived_from, ..fresh.clone() };
-    assert_eq!(terms.expiry(Some(&unproved), now()), full);
+    // Marks that no archiver can have written: in the future, or out of order.
+    let future = ArchiveRow { archived_through: BlockId::lowest_at(now().saturating_add(DAY)), ..fresh.clone() };
+    let unordered = ArchiveRow { segments_through: before(Duration::ZERO), ..fresh.clone() };
+    let late = ArchiveRow { archived_from: before(Duration::ZERO), ..fresh.clone() };
+    for impossible in [future, unordered, late] {
+        assert_eq!(impossible.check_marks(now()), Err(ImpossibleMarks));
+        assert_eq!(terms.expiry(Some(&impossible), &bucket(), now()), full);
+    }
+    assert_eq!(fresh.check_marks(now()), Ok(()));
+    // An archive that has never stored a segment may not work at all, and one that has for some hours may be rolled back.
+    let start = now().saturating_sub(DAY * 2);
+    for (stored, expected) in
+        [(Duration::ZERO, full), (HOUR * 3, full), (DAY.saturating_sub(Duration::from_millis(1)), full), (DAY, short)]
+    {
+        let segments_through = BlockId::lowest_at(start.saturating_add(stored));
+        let young = ArchiveRow { archived_from: BlockId::lowest_at(start), segments_through, ..fresh.clone() };
+        assert_eq!(terms.expiry(Some(&young), &bucket(), now()), expected, "{stored:?}");
+    }
+    // The segments of another bucket are not continued; a row from before the bucket was noted counts as the present one's.
+    let other = BucketName::parse("other").unwrap();
+    let foreign = ArchiveRow { bucket: Some(other.clone()), ..fresh.clone() };
+    assert_eq!(
+        (terms.expiry(Some(&foreign), &bucket(), now()), terms.expiry(Some(&foreign), &other, now())),
+        (full, short)
+    );
+    let unnoted = ArchiveRow { bucket: None, ..fresh.clone() };
+    assert_eq!(terms.expiry(Some(&unnoted), &bucket(), now()), short);
     let off = BlockTerms::parse(0, DAY * 90).unwrap();
-    assert_eq!((off.expiry(Some(&fresh), now()), off.table()), (full, None));
+    assert_eq!((off.expiry(Some(&fresh), &bucket(), now()), off.table()), (full, None));
 }
 
 #[test]
@@ -199,7 +226,8 @@ fn a_range_has_a_part_before_the_archive_the_archive_and_the_table() {
     assert_eq!(layout(old, from), [table(old, from)]);
     let idle = ArchiveRow { segments_through: before(DAY * 20), ..row.clone() };
     let parts = BlockLayout::of(Some(&idle), BlockRange { first: old, end }, now(), &TIMES).unwrap().parts;
-    assert_eq!(parts, [table(old, from), archive(from, before(DAY * 20)), table(recent, end)]);
+    // The time without blocks is read from the table: a row that says too much hides nothing.
+    assert_eq!(parts, [table(old, from), archive(from, before(DAY * 20)), table(before(DAY * 20), end)]);
     let all = BlockRange { first: old, end };
     assert_eq!(BlockLayout::of(None, all, now(), &TIMES), Ok(BlockLayout::in_table(all)));
 }
@@ -251,16 +279,21 @@ fn an_idle_tenant_is_looked_at_less_often_and_its_row_ends() {
 
 #[test]
 fn an_erased_tenant_gets_another_archive() {
-    let row = ArchiveRow::after_erasure(tenant(), now(), DAY * 7, &TIMES);
-    let new = ArchiveRow::new(tenant(), now(), DAY * 104, &TIMES);
+    let row = ArchiveRow::after_erasure(tenant(), bucket(), now(), DAY * 7, &TIMES);
+    let new = ArchiveRow::new(tenant(), bucket(), now(), DAY * 104, &TIMES);
     assert!(row.archived_from != new.archived_from, "an advance of the earlier archive would be accepted");
     let terms = BlockTerms::parse(7, DAY * 90).unwrap();
     // It has stored no segment yet.
-    assert_eq!(terms.expiry(Some(&row), now()), now().saturating_add(DAY * 104));
-    let works = ArchiveRow { segments_through: before(Duration::ZERO), ..row.clone() };
-    assert_eq!(terms.expiry(Some(&works), now()), now().saturating_add(DAY * 7));
-    let two_days_later = now().saturating_add(DAY * 3);
-    assert_eq!(terms.expiry(Some(&works), two_days_later), two_days_later.saturating_add(DAY * 104));
+    assert_eq!(terms.expiry(Some(&row), &bucket(), now()), now().saturating_add(DAY * 104));
+    let later = now().saturating_add(DAY);
+    let through = BlockId::lowest_at(later);
+    let works = ArchiveRow { archived_through: through, segments_through: through, ..row.clone() };
+    assert_eq!(terms.expiry(Some(&works), &bucket(), later), later.saturating_add(DAY * 7));
+    // It does not outlive what is written later.
+    let later = now().saturating_add(DAY * 3);
+    let through = BlockId::lowest_at(later);
+    let works = ArchiveRow { archived_through: through, segments_through: through, ..row };
+    assert_eq!(terms.expiry(Some(&works), &bucket(), later), later.saturating_add(DAY * 104));
 }
 
 proptest! {

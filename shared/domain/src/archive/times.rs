@@ -22,6 +22,9 @@ pub struct ArchiveTimes {
     pub cached: Duration,
     /// A block gets the short expiry only if its tenant's archive is at most this far behind its stamp.
     pub fresh: Duration,
+    /// A block gets the short expiry only once its tenant's segments cover this time from the start of the row. It is longer
+    /// than any deployment takes, so that one that rolls back by itself leaves no block with the short expiry.
+    pub proven_after: Duration,
     /// The rescue begins once blocks of this age are neither archived nor rescued.
     pub rescued_after: Duration,
     /// The age from which on the rescue extends the expiry of blocks. No block of this age is still being written.
@@ -51,6 +54,7 @@ impl ArchiveTimes {
         idle: Duration::from_hours(6),
         cached: Duration::from_mins(10),
         fresh: Duration::from_hours(25),
+        proven_after: DAY,
         rescued_after: Duration::from_hours(3 * 24),
         rescued_from_age: Duration::from_hours(2 * 24),
         read_from_table: Duration::from_hours(5 * 24),
@@ -69,14 +73,17 @@ impl ArchiveTimes {
     /// Returns whether the times have the relations that the argument of docs/SEMANTICS.md needs.
     #[must_use]
     pub const fn are_sound(&self) -> bool {
-        let Self { span, new_row_age, idle, cached, fresh, rescued_after, rescued_from_age, .. } = *self;
-        let Self { read_from_table, behind, min_table_period, row_margin, segment_margin, .. } = *self;
+        let Self { span, new_row_age, idle, cached, fresh, proven_after, rescued_after, .. } = *self;
+        let Self { rescued_from_age, read_from_table, behind, min_table_period, row_margin, segment_margin, .. } =
+            *self;
         let skew = MAX_CLOCK_SKEW.as_secs();
         // A block that a writer stamps right before or after it creates the row lies in the archive's range.
         new_row_age.as_secs() > INGEST_WRITE_BOUND.as_secs() + skew
             // An archive that works is fresh, also that of an idle tenant.
             && idle.as_secs() >= span.as_secs()
             && fresh.as_secs() > idle.as_secs() + span.as_secs() + MIN_SETTLE.as_secs() + cached.as_secs() + skew
+            // The proof is a segment of the time of the row: what was there before may be archived at once.
+            && proven_after.as_secs() > new_row_age.as_secs() + span.as_secs()
             // What a cached row allowed is rescued in time: it is at most `fresh` ahead of an archive that never moved again.
             && rescued_after.as_secs() > fresh.as_secs() + cached.as_secs()
             // Nothing lands behind the rescue: a late write, or one by a cached row.

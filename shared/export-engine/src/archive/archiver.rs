@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, DayClass, RegistryShard, SegmentReference, segment_key},
     block::BlockId,
+    configuration::bucket::BucketName,
     digest::Hex32,
     export_run::BlockRange,
     retention::RetentionHistory,
@@ -17,7 +18,7 @@ use host::Clock;
 use sha2::{Digest, Sha256};
 
 use super::{
-    reader::damaged,
+    reader::{check_bucket, damaged},
     segment::{NextSegment, read_segment},
 };
 use crate::{
@@ -30,11 +31,13 @@ use crate::{
 const COMPARED_LENGTH: usize = 4 * 1024 * 1024;
 
 /// The most tenants that one invocation works on. The others come next: they are further behind then.
-const MAX_TENANTS: usize = 20_000;
+pub(super) const MAX_TENANTS: usize = 20_000;
 
 /// The settings of the archiver.
 #[derive(Clone, Debug)]
 pub struct ArchiverSettings {
+    /// The bucket that segments are put into.
+    pub bucket: BucketName,
     /// The time after its stamp from which a block is sure to be readable.
     pub settle: Duration,
     /// The retention in force, and those that runs have seen: a segment is kept for the longest that counts for one of its
@@ -147,7 +150,7 @@ where
             loop {
                 let page = self.records.archive_rows(*shard, after.as_ref()).await?;
                 for row in page.rows {
-                    match row {
+                    match row.and_then(|row| possible(row, self.clock.now())) {
                         Ok(row) if row.is_due(self.settled_end(), &self.settings.times) => {
                             due.insert((0, row.archived_through, row.tenant.clone()), row);
                             if due.len() > MAX_TENANTS {
@@ -183,8 +186,11 @@ where
     /// the reference only after the object was read back.
     async fn step(&self, row: &ArchiveRow) -> Result<Step, PortError> {
         let (times, tenant) = (&self.settings.times, &row.tenant);
-        let range = BlockRange { first: row.archived_through, end: self.settled_end() };
-        row.check_behind(range, self.clock.now(), times).map_err(|behind| {
+        check_bucket(row, &self.settings.bucket)?;
+        // From `segments_through` on: if a block is there, the row says too much, and the segment would not tile.
+        let range = BlockRange { first: row.segments_through, end: self.settled_end() };
+        let rest = BlockRange { first: row.archived_through, ..range };
+        row.check_behind(rest, self.clock.now(), times).map_err(|behind| {
             tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
             PortError::internal_from("archive blocks", behind)
         })?;
@@ -246,13 +252,14 @@ where
         Ok(())
     }
 
-    /// Lets a segment count, or moves the archive over a time without blocks.
+    /// Lets a segment count, or moves the archive over a time without blocks. The row notes the bucket from then on.
     async fn advance(
         &self,
         current: &ArchiveRow,
         row: ArchiveRow,
         segment: Option<&SegmentReference>,
     ) -> Result<Step, PortError> {
+        let row = ArchiveRow { bucket: Some(self.settings.bucket.clone()), ..row };
         if !self.records.advance_archive(current, &row, segment).await? {
             return Ok(Step::Moved);
         }
@@ -276,6 +283,17 @@ where
             }
             ErrorKind::Transient => tracing::warn!(%tenant, %error, "a tenant is archived later"),
             _ => tracing::error!(%tenant, %error, "a tenant can't be archived"),
+        }
+    }
+}
+
+/// Refuses a row that no archiver can have written.
+fn possible(row: ArchiveRow, now: Timestamp) -> Result<ArchiveRow, PortError> {
+    match row.check_marks(now) {
+        Ok(()) => Ok(row),
+        Err(error) => {
+            let detail = format!("the row of {}: {error}", row.tenant);
+            Err(PortError::internal("read archive row", detail).caused_by(error))
         }
     }
 }

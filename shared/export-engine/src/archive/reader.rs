@@ -8,16 +8,18 @@ use std::{
 
 use bytes::Bytes;
 use domain::{
-    archive::{ArchiveTimes, BlockLayout, IndexedBlock, SegmentIndex, SegmentReference},
+    archive::{ArchiveRow, ArchiveTimes, BlockLayout, BlockPart, IndexedBlock, SegmentIndex, SegmentReference},
     block::{BlockId, Shard},
+    configuration::bucket::BucketName,
     export_run::BlockRange,
     tenant::TenantId,
 };
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use host::Clock;
+use sha2::{Digest, Sha256};
 
 use crate::{
-    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED, FOREIGN_BUCKET},
     ports::{ArchiveRecords, BlockPage, BlockSource, ErrorKind, PortError, SeenRetentions, SegmentStore, StoredItem},
 };
 
@@ -32,8 +34,10 @@ const MAX_CONCURRENT_READS: usize = 8;
 const MAX_INDEXES: usize = 2;
 
 /// The settings of readers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReaderSettings {
+    /// The bucket that segments are read from.
+    pub bucket: BucketName,
     pub times: ArchiveTimes,
     /// The time for which a block is kept after its retention.
     pub grace: Duration,
@@ -82,10 +86,19 @@ where
                 tracing::error!(%tenant, %error, alarm = ARCHIVE_DAMAGED, "the registry row of a tenant can't be read");
             }
         })?;
-        BlockLayout::of(row.as_ref(), range, now, times).map_err(|behind| {
+        if let Some(row) = &row {
+            row.check_marks(now).map_err(|error| damaged(tenant, &error.to_string()))?;
+        }
+        let layout = BlockLayout::of(row.as_ref(), range, now, times).map_err(|behind| {
             tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
             PortError::internal_from("read blocks behind the archive", behind)
-        })
+        })?;
+        if let Some(row) = &row
+            && layout.parts.iter().any(|part| matches!(part, BlockPart::Archive(_)))
+        {
+            check_bucket(row, &self.settings.bucket)?;
+        }
+        Ok(layout)
     }
 
     async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
@@ -143,9 +156,9 @@ where
         if next == end || (next < end && previous.is_none()) {
             return Ok(());
         }
-        let ReaderSettings { grace, deploy_margin, .. } = self.settings;
+        let ReaderSettings { grace, deploy_margin, .. } = &self.settings;
         let history = self.retentions.retention_history().await?;
-        let floor = history.floor(self.clock.now().saturating_sub(grace), deploy_margin);
+        let floor = history.floor(self.clock.now().saturating_sub(*grace), *deploy_margin);
         let has_expired = next > end && next <= BlockId::lowest_at(floor);
         if has_expired { Ok(()) } else { Err(damaged(tenant, &format!("no segment covers {end} to {next}"))) }
     }
@@ -176,6 +189,9 @@ where
         range: BlockRange,
     ) -> Result<Vec<StoredItem>, PortError> {
         let bytes = self.read(tenant, segment, 0, segment.length).await?;
+        if Sha256::digest(&bytes).as_slice() != segment.sha256.0 {
+            return Err(damaged(tenant, &format!("{} has another SHA-256 than its item", segment.object_key)));
+        }
         let tail = SegmentIndex::tail_length(tenant, segment.blocks);
         let tail = bytes.len().checked_sub(to_usize(tail)).and_then(|start| bytes.get(start..)).unwrap_or_default();
         let index = read_index(tenant, segment, tail)?;
@@ -243,6 +259,15 @@ fn item(tenant: &TenantId, block: &IndexedBlock, bytes: &Bytes, start: u64) -> R
         return Err(damaged(tenant, &format!("block {} is not where the index says", block.id())));
     }
     Ok(StoredItem::Block(block.with_bytes(bytes.slice(range))))
+}
+
+/// Checks that the segments of a tenant are in the present bucket. Else it raises the alarm, which names both.
+pub(super) fn check_bucket(row: &ArchiveRow, present: &BucketName) -> Result<(), PortError> {
+    row.check_bucket(present).map_err(|foreign| {
+        tracing::error!(tenant = %row.tenant, bucket = %foreign.bucket, present_bucket = %foreign.present,
+            alarm = ARCHIVE_DAMAGED, code = FOREIGN_BUCKET, "{foreign}");
+        PortError::internal_from("read archive of another bucket", foreign)
+    })
 }
 
 /// Raises the alarm of a segment or a reference that is gone or was changed.

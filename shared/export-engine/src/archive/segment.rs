@@ -7,6 +7,7 @@ use domain::{
 };
 use tokio::task::yield_now;
 
+use super::reader::damaged;
 use crate::{
     merge::BlockMerge,
     object::{TURN_RAW_LENGTH, check},
@@ -30,6 +31,9 @@ pub(super) async fn read_segment<S: BlockSource>(
     times: &ArchiveTimes,
 ) -> Result<Option<NextSegment>, PortError> {
     let Some(first) = blocks.peek().await? else { return Ok(None) };
+    if first < row.archived_through {
+        return Err(damaged(&row.tenant, &format!("block {first} is in no segment, and before archivedThrough")));
+    }
     let mut covers = BlockRange { first: row.segments_through, end: ArchiveRow::span_end(first, times).min(end) };
     let mut writer = SegmentWriter::new();
     let (mut last, mut read_length, mut turn_ends_at) = (None, 0, TURN_RAW_LENGTH);

@@ -11,6 +11,7 @@ use domain::{
         SegmentReference,
     },
     block::{BlockId, EXPIRY_GRACE, Shard, StoredBlock, encode_block},
+    configuration::bucket::BucketName,
     export_run::{BlockRange, MIN_SETTLE},
     retention::RetentionHistory,
     tenant::TenantId,
@@ -26,6 +27,8 @@ use crate::{
         KnownCorruptBlock, PortError, PutSegmentOutcome, SeenRetentions, SegmentStore, StoredItem,
     },
 };
+
+mod turns;
 
 const TIMES: ArchiveTimes = ArchiveTimes::PRODUCTION;
 const HOUR: Duration = Duration::from_hours(1);
@@ -59,6 +62,10 @@ fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
+fn bucket() -> BucketName {
+    BucketName::parse("archive").unwrap()
+}
+
 fn start() -> Timestamp {
     Timestamp::parse("2026-11-01T00:00:00Z").unwrap()
 }
@@ -86,7 +93,7 @@ impl Store {
             let shard = Shard::new(u8::try_from(number * 7 % 16).unwrap()).unwrap();
             store.lock().blocks.insert((shard, id), (block, stamp.saturating_add(DAY * 7)));
         }
-        store.lock().row = Some(ArchiveRow::new(tenant(), start(), RETENTION + EXPIRY_GRACE, &TIMES));
+        store.lock().row = Some(ArchiveRow::new(tenant(), bucket(), start(), RETENTION + EXPIRY_GRACE, &TIMES));
         store.set_now(start());
         store
     }
@@ -101,6 +108,7 @@ impl Store {
 
     fn archiver(&self) -> Archiver<'_, Self, Self, Self, Self, Self> {
         let settings = ArchiverSettings {
+            bucket: bucket(),
             settle: MIN_SETTLE,
             retention: RETENTION,
             history: RetentionHistory::default(),
@@ -118,7 +126,7 @@ impl Store {
     }
 
     fn source(&self) -> ArchivedBlocks<&Self, &Self, &Self, &Self, &Self> {
-        let settings = ReaderSettings { times: TIMES, grace: EXPIRY_GRACE, deploy_margin: DAY };
+        let settings = ReaderSettings { bucket: bucket(), times: TIMES, grace: EXPIRY_GRACE, deploy_margin: DAY };
         ArchivedBlocks::new(self, self, self, self, self, settings)
     }
 
@@ -218,7 +226,8 @@ impl ArchiveRecords for Store {
     ) -> Result<bool, PortError> {
         let mut state = self.lock();
         let Some(row) = &mut state.row else { return Ok(false) };
-        if (row.archived_from, row.archived_through) != (current.archived_from, current.archived_through) {
+        let identity = |row: &ArchiveRow| (row.bucket.clone(), row.archived_from, row.archived_through);
+        if identity(row) != identity(current) {
             return Ok(false);
         }
         *row = ArchiveRow { extended_through: row.extended_through, ..next.clone() };
@@ -473,6 +482,88 @@ async fn a_hole_is_an_error_until_all_of_it_is_past_its_retention_and_grace() {
     assert_eq!(read(&store.source(), range).await, Ok(vec![]));
 }
 
+/// A deployment that was rolled back and repeated has another bucket, without the segments of the first.
+#[tokio::test]
+async fn segments_of_another_bucket_stop_archiver_and_readers_and_not_the_table() {
+    let store = Store::with_blocks(days());
+    let now = start().saturating_add(DAY * 10);
+    // The row of a release that did not note the bucket counts as the present one's, and notes it.
+    store.lock().row.as_mut().unwrap().bucket = None;
+    archive_everything(&store, start().saturating_add(DAY * 4)).await;
+    assert_eq!(store.row().bucket, Some(bucket()));
+    let stored = store.lock().objects.len();
+    let other = BucketName::parse("other").unwrap();
+    let mut archiver = store.archiver();
+    archiver.settings.bucket = other.clone();
+    let through = BlockId::lowest_at(now);
+    store.lock().row.as_mut().unwrap().extended_through = Some(through);
+    store.set_now(now);
+    let outcome = archiver.run(0).await.unwrap();
+    assert_eq!((outcome.segments, outcome.failed, store.lock().objects.len()), (0, 1, stored));
+    let settings = ReaderSettings { bucket: other.clone(), times: TIMES, grace: EXPIRY_GRACE, deploy_margin: DAY };
+    let source = ArchivedBlocks::new(&store, &store, &store, &store, &store, settings);
+    let error = read(&source, from_start(now)).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (ErrorKind::Internal, "read archive of another bucket"));
+    assert_eq!(error.detail, "the segments are in the bucket archive, and the stack has the bucket other");
+    // What is in the table is read.
+    let in_table = BlockRange { first: store.row().archived_through, end: through };
+    assert_eq!(read(&source, in_table).await.unwrap().len(), 120);
+    // The rescue needs no bucket, and in the first one everything is found.
+    store.lock().row.as_mut().unwrap().extended_through = None;
+    assert_eq!(store.rescue().run(0).await.unwrap().failed, 0);
+    assert!(store.row().extended_through.is_some());
+    assert_eq!(archive_everything(&store, now).await.failed, 0);
+    assert_eq!(read(&store.source(), from_start(now)).await.unwrap().len(), 240);
+}
+
+/// Whoever can write a segment can't write one that passes for another, although its blocks may be right.
+#[tokio::test]
+async fn a_segment_with_another_hash_than_its_item_is_refused() {
+    let store = Store::with_blocks(days());
+    let now = start().saturating_add(DAY * 10);
+    archive_everything(&store, now).await;
+    let key = store.references()[3].object_key.clone();
+    let changed = |bytes: &Bytes| [&bytes.slice(..9)[..], &[bytes[9] ^ 1], &bytes.slice(10..)[..]].concat();
+    let bytes = changed(&store.lock().objects[&key]);
+    store.lock().objects.insert(key, bytes.into());
+    let error = read(&store.source(), from_start(now)).await.unwrap_err();
+    assert_eq!((error.kind, error.operation), (ErrorKind::Internal, "read archive"));
+}
+
+/// A row that says that more is archived than there is: of a mistake, or of somebody who can write it.
+#[tokio::test]
+async fn a_row_that_says_too_much_hides_nothing_and_raises_the_alarm() {
+    let store = Store::with_blocks(days());
+    archive_everything(&store, start().saturating_add(DAY)).await;
+    let now = start().saturating_add(DAY * 10);
+    store.set_now(now);
+    let honest = store.row();
+    store.lock().row.as_mut().unwrap().archived_through = BlockId::lowest_at(now.saturating_sub(HOUR * 12));
+    assert_eq!(read(&store.source(), from_start(now)).await.unwrap().len(), 240);
+    let outcome = store.archiver().run(0).await.unwrap();
+    assert_eq!((outcome.segments, outcome.failed), (0, 1));
+    store.lock().row.as_mut().unwrap().archived_through = BlockId::lowest_at(now.saturating_add(DAY));
+    assert!(read(&store.source(), from_start(now)).await.is_err());
+    let outcome = store.archiver().run(0).await.unwrap();
+    assert_eq!((outcome.tenants, outcome.failed), (0, 1));
+    // As docs/RUNBOOKS.md says: set back to the end of the last segment.
+    store.lock().row = Some(honest);
+    let outcome = archive_everything(&store, now).await;
+    assert_eq!((outcome.blocks, outcome.failed), (200, 0));
+}
+
+/// Where nothing is archived any more, the alarm is about the rescue of what is left.
+#[tokio::test]
+async fn without_an_archiver_the_lag_is_that_of_the_rescue() {
+    let store = Store::with_blocks(days());
+    let begun = store.row().archived_through.timestamp();
+    store.set_now(begun.saturating_add(DAY * 3 + HOUR));
+    let outcome = store.rescue().run(0).await.unwrap();
+    assert_eq!((outcome.lag(true), outcome.lag(false)), (DAY * 3 + HOUR, HOUR));
+    let outcome = store.rescue().run(0).await.unwrap();
+    assert_eq!((outcome.lag(true), outcome.lag(false)), (DAY * 3 + HOUR, Duration::ZERO), "they are rescued");
+}
+
 #[tokio::test]
 async fn a_corrupt_block_stops_the_archive_until_its_skip_is_approved() {
     let store = Store::with_blocks(days());
@@ -716,7 +807,7 @@ impl ArchiveRecords for Many {
 #[tokio::test]
 async fn no_tenant_starves_the_rescue_of_the_others() {
     let tenants = (0..800).map(|number| TenantId::parse(&format!("tenant-{number}")).unwrap());
-    let rows: Vec<_> = tenants.map(|tenant| ArchiveRow::new(tenant, start(), RETENTION, &TIMES)).collect();
+    let rows: Vec<_> = tenants.map(|tenant| ArchiveRow::new(tenant, bucket(), start(), RETENTION, &TIMES)).collect();
     let endless = rows[0].tenant.clone();
     let many = Many {
         rows: Mutex::new(rows),
@@ -773,10 +864,15 @@ async fn any_split_between_archive_and_table_gives_the_same_sequence() {
 #[test]
 fn a_row_that_an_advance_keeps_alive_lets_the_next_block_be_short() {
     let terms = BlockTerms::parse(7, RETENTION).unwrap();
-    let row = ArchiveRow::new(tenant(), start(), terms.full(), &TIMES);
-    assert_eq!(terms.expiry(Some(&row), start()), start().saturating_add(terms.full()), "no segment is stored yet");
-    let works = ArchiveRow { segments_through: BlockId::lowest_at(start()), ..row.clone() };
-    assert_eq!(terms.expiry(Some(&works), start()), start().saturating_add(DAY * 7));
+    let row = ArchiveRow::new(tenant(), bucket(), start(), terms.full(), &TIMES);
+    assert_eq!(
+        terms.expiry(Some(&row), &bucket(), start()),
+        start().saturating_add(terms.full()),
+        "no segment is stored yet"
+    );
+    let (later, through) = (start().saturating_add(DAY), BlockId::lowest_at(start().saturating_add(DAY)));
+    let works = ArchiveRow { archived_through: through, segments_through: through, ..row.clone() };
+    assert_eq!(terms.expiry(Some(&works), &bucket(), later), later.saturating_add(DAY * 7));
     let parts = BlockLayout::of(Some(&row), from_start(start()), start(), &TIMES).unwrap().parts;
     assert!(!parts.iter().any(|part| matches!(part, BlockPart::Archive(_))));
 }

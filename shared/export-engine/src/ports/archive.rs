@@ -39,8 +39,8 @@ pub trait ArchiveRecords: Send + Sync {
 
     /// Moves the archive of a tenant on, in one transaction:
     ///
-    /// - the row gets the `archived_through`, `segments_through` and `expires_at` of `next`, if it exists and its `archived_from`
-    ///   and `archived_through` are still those of `current`. `extended_through` is not touched: a rescue may have moved it;
+    /// - the row gets the `bucket`, `archived_through`, `segments_through` and `expires_at` of `next`, if it exists and its `bucket`,
+    ///   `archived_from` and `archived_through` are still those of `current`. `extended_through` is not touched: a rescue may have moved it;
     /// - the segment, if there is one, is stored under [`SegmentReference::id`], if nothing is stored there.
     ///
     /// `false`: the row does not exist or was moved by another archiver or an erasure; nothing was changed. A reference that exists

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, BlockTerms},
     block::BlockId,
+    configuration::bucket::BucketName,
     tenant::TenantId,
 };
 use export_engine::{
@@ -68,6 +69,7 @@ async fn run_archiver(world: Arc<World>, scenario: Scenario) {
         corrupt: &ports,
         clock: &ports,
         settings: ArchiverSettings {
+            bucket: ports.archive_bucket.clone(),
             settle: scenario.settle,
             retention: draw_settings(&world, scenario, ports.release).retention,
             history,
@@ -146,6 +148,30 @@ pub(super) async fn accept(world: Arc<World>) {
     }
 }
 
+/// Rolls a deployment back that made the bucket of the archive, so that the next one makes another, without the segments; and
+/// later gives the stack the first one again, and copies what the other one has into it: as docs/RUNBOOKS.md says.
+pub(super) async fn change_bucket(world: Arc<World>, storm: Duration) {
+    let (at, until) = {
+        let mut state = world.lock();
+        let chance = &mut state.archive_chance;
+        if !chance.happens(300) {
+            return;
+        }
+        let hour = Duration::from_hours(1);
+        (chance.between(hour, storm.saturating_sub(hour * 3)), chance.between(hour / 3, hour * 2))
+    };
+    sleep(at).await;
+    {
+        let mut state = world.lock();
+        (state.archive.has_other_bucket, state.archive.had_other_bucket) = (true, true);
+    }
+    sleep(until).await;
+    world.lock().archive.has_other_bucket = false;
+    // Those that were started with the other one have ended by then.
+    sleep(INVOCATION * 3).await;
+    world.lock().archive.move_to_first_bucket();
+}
+
 /// Deletes the reference to a segment, and restores it later: what needs it has to fail meanwhile.
 pub(super) async fn lose_reference(world: Arc<World>, storm: Duration) {
     let (at, until) = {
@@ -181,11 +207,17 @@ pub(super) fn terms(retention: Duration, scenario: Scenario) -> BlockTerms {
     BlockTerms::new(retention + scenario.grace, TABLE_PERIOD, TIMES)
 }
 
+/// A registry row that a writer has cached, and the bucket of the archive that the writer was deployed with.
+pub(super) type SeenRow = (ArchiveRow, BucketName);
+
 /// Returns the registry row of a tenant as ingest reads it, and creates it if there is none. `None`: neither could be done.
-pub(super) async fn read_row(ports: &Ports, tenant: &TenantId, terms: &BlockTerms) -> Option<ArchiveRow> {
+pub(super) async fn read_row(ports: &Ports, tenant: &TenantId, terms: &BlockTerms) -> Option<SeenRow> {
+    let bucket = ports.archive_bucket.clone();
     if let Some(row) = ports.archive_row(tenant).await.ok()? {
-        return Some(row);
+        return Some((row, bucket));
     }
-    let row = ArchiveRow::new(tenant.clone(), ports.now(), terms.full(), &TIMES);
-    if ports.create_archive_row(&row).await.ok()? { Some(row) } else { ports.archive_row(tenant).await.ok()? }
+    let row = ArchiveRow::new(tenant.clone(), bucket.clone(), ports.now(), terms.full(), &TIMES);
+    let is_created = ports.create_archive_row(&row).await.ok()?;
+    let row = if is_created { Some(row) } else { ports.archive_row(tenant).await.ok()? };
+    Some((row?, bucket))
 }

@@ -103,6 +103,7 @@ pub(super) fn start_process(world: &Arc<World>, converts: bool) -> (Ports, Doom,
         if state.chance.happens(500) { EncoderVersion::Joining } else { EncoderVersion::Recompressing };
     let release = Release { encoder_version, limits, converts, ocsf_files: state.ocsf_files };
     let holder = format!("invocation-{}", state.number());
+    drop(state);
     (Ports::new(world, ahead, release), doom, holder)
 }
 

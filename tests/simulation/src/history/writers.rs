@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use domain::{
-    archive::ArchiveRow,
     block::{BlockId, INGEST_WRITE_BOUND, SHARDS, SIGNATURE_LIFETIME, Shard, StoredBlock, encode_block},
     tenant::TenantId,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    archive::{read_row, terms},
+    archive::{SeenRow, read_row, terms},
     filters::draw_actions,
     records::draw_lines,
     scenario::{DEPLOY, SKEW, STORM_SLOTS, Scenario},
@@ -85,7 +84,8 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
                 let expires_at = match (&row, terms.table()) {
                     _ if scenario.archiver.is_none() => full,
                     (_, Some(table)) if writer.has(KnownBug::ExpiryWithoutRow) => stamp.saturating_add(table),
-                    _ => terms.expiry(row.as_ref(), stamp),
+                    (Some((row, bucket)), _) => terms.expiry(Some(row), bucket, stamp),
+                    (None, _) => full,
                 };
                 state.expires_at.insert((tenant.clone(), id), expires_at);
                 state.archive.full_expires_at.insert((tenant.clone(), id), full);
@@ -101,7 +101,7 @@ async fn read_row_before(
     tenant: &TenantId,
     scenario: Scenario,
     stamped_after: Duration,
-) -> Option<ArchiveRow> {
+) -> Option<SeenRow> {
     if scenario.archiver.is_none() {
         sleep(stamped_after).await;
         return None;

@@ -30,7 +30,8 @@ impl Ports {
     /// Returns the source of the blocks in table and archive.
     pub(super) fn archived_blocks(&self) -> ArchivedBlocks<Self, Self, Self, ReaderRetentions, Self> {
         let grace = self.world.lock().archive.grace;
-        let settings = ReaderSettings { times: TIMES, grace, deploy_margin: DEPLOY_MARGIN };
+        let settings =
+            ReaderSettings { bucket: self.archive_bucket.clone(), times: TIMES, grace, deploy_margin: DEPLOY_MARGIN };
         ArchivedBlocks::new(
             self.clone(),
             self.clone(),
@@ -56,6 +57,11 @@ impl Ports {
     }
 }
 
+/// Returns the row as a process with the known bug sees it.
+fn seen(row: &ArchiveRow, ignores_bucket: bool) -> ArchiveRow {
+    ArchiveRow { bucket: row.bucket.clone().filter(|_| !ignores_bucket), ..row.clone() }
+}
+
 impl ArchiveRecords for Ports {
     async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
         let is_in_shard = move |row: &&ArchiveRow| RegistryShard::of(&row.tenant) == shard;
@@ -63,8 +69,10 @@ impl ArchiveRecords for Ports {
             // Not worth the time of a call.
             return Ok(ArchiveRowPage::default());
         }
+        let ignores_bucket = self.has(KnownBug::ForeignBucketIgnored);
         let effect = move |state: &mut WorldState| {
-            let rows = state.archive.rows.values().filter(is_in_shard).cloned().map(Ok).collect();
+            let rows = state.archive.rows.values().filter(is_in_shard);
+            let rows = rows.map(|row| Ok(seen(row, ignores_bucket))).collect();
             Ok(ArchiveRowPage { rows, next: None })
         };
         self.repeated("read registry", effect).await
@@ -72,7 +80,10 @@ impl ArchiveRecords for Ports {
 
     async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
         let tenant = tenant.clone();
-        self.world.call("read registry row", move |state| Ok(state.archive.rows.get(&tenant).cloned())).await
+        let ignores_bucket = self.has(KnownBug::ForeignBucketIgnored);
+        let effect =
+            move |state: &mut WorldState| Ok(state.archive.rows.get(&tenant).map(|row| seen(row, ignores_bucket)));
+        self.world.call("read registry row", effect).await
     }
 
     async fn create_archive_row(&self, row: &ArchiveRow) -> Result<bool, PortError> {
@@ -93,11 +104,13 @@ impl ArchiveRecords for Ports {
     ) -> Result<bool, PortError> {
         let (current, next, segment) = (current.clone(), next.clone(), segment.cloned());
         let ignores = self.has(KnownBug::ArchiveMovesUnconditionally);
+        let ignores_bucket = self.has(KnownBug::ForeignBucketIgnored);
         let effect = move |state: &mut WorldState| {
             let WorldState { archive, violations, .. } = state;
             let Some(row) = archive.rows.get_mut(&current.tenant) else { return Ok(false) };
-            let is_current =
-                (row.archived_from, row.archived_through) == (current.archived_from, current.archived_through);
+            let is_in_bucket = row.bucket == current.bucket || ignores_bucket;
+            let is_current = is_in_bucket
+                && (row.archived_from, row.archived_through) == (current.archived_from, current.archived_through);
             if !is_current && !ignores {
                 return Ok(false);
             }
@@ -156,7 +169,7 @@ impl ArchiveRecords for Ports {
 
 impl SegmentStore for Ports {
     async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
-        let name = key.to_owned();
+        let name = (self.archive_bucket.as_str().to_owned(), key.to_owned());
         self.put_segments.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), bytes.clone());
         let effect = move |state: &mut WorldState| {
             if state.archive.objects.contains_key(&name) {
@@ -173,16 +186,17 @@ impl SegmentStore for Ports {
     }
 
     async fn read_segment(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, PortError> {
-        let (name, put) = (key.to_owned(), Arc::clone(&self.put_segments));
+        let name = (self.archive_bucket.as_str().to_owned(), key.to_owned());
+        let put = Arc::clone(&self.put_segments);
         let trusts = self.has(KnownBug::SegmentNotReadBack);
         let effect = move |state: &mut WorldState| {
             let own = put.lock().unwrap_or_else(PoisonError::into_inner).get(&name).filter(|_| trusts).cloned();
             let found = own.or_else(|| state.archive.objects.get(&name).cloned());
-            let bytes = found.ok_or_else(|| PortError::internal("read segment", format!("{name} is missing")))?;
+            let bytes = found.ok_or_else(|| PortError::internal("read segment", format!("{} is missing", name.1)))?;
             let end = usize::try_from(offset + length).unwrap_or(usize::MAX);
             let range = usize::try_from(offset).unwrap_or(usize::MAX)..end;
             if bytes.get(range.clone()).is_none() {
-                return Err(PortError::internal("read segment", format!("{name} is too short")));
+                return Err(PortError::internal("read segment", format!("{} is too short", name.1)));
             }
             Ok(bytes.slice(range))
         };

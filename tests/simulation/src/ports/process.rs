@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{block::Shard, time::Timestamp};
+use domain::{block::Shard, configuration::bucket::BucketName, time::Timestamp};
 use export_engine::{
     message::ReceivedMessage,
     ports::PortError,
@@ -20,6 +20,7 @@ use host::{Clock, Machine, Timer};
 
 use super::encoders::Release;
 use crate::{
+    archive::bucket,
     bug::KnownBug,
     world::{World, WorldState},
 };
@@ -34,11 +35,13 @@ pub(crate) struct Ports {
     /// The difference between the process's clock and the true time.
     pub(crate) ahead: Duration,
     pub(crate) release: Release,
+    /// The bucket of the archive that the process was deployed with.
+    pub(crate) archive_bucket: BucketName,
     /// True if the process works on repairs.
     pub(super) is_of_repair: bool,
     pub(super) memory: Arc<Memory>,
     /// The segments that this process has put, if it is one of the archiver.
-    pub(super) put_segments: Arc<Mutex<BTreeMap<String, Bytes>>>,
+    pub(super) put_segments: Arc<Mutex<BTreeMap<(String, String), Bytes>>>,
     /// The time through which this process was asked to export, once it held the lease.
     pub(super) tried_through: Arc<Mutex<Option<Timestamp>>>,
     /// The time of the requested run in the configuration that this process read.
@@ -58,10 +61,12 @@ impl EnginePorts for Ports {
 
 impl Ports {
     pub(crate) fn new(world: &Arc<World>, ahead: Duration, release: Release) -> Self {
+        let archive_bucket = bucket(world.lock().archive.has_other_bucket);
         Self {
             world: Arc::clone(world),
             ahead,
             release,
+            archive_bucket,
             is_of_repair: false,
             memory: Arc::default(),
             put_segments: Arc::default(),

@@ -16,6 +16,8 @@ pub enum Probe {
     Alarms,
     Table(Table),
     Key(Key),
+    /// How far it is behind, and where its segments are.
+    Archive,
     Concurrency,
     Clock,
 }
@@ -119,6 +121,7 @@ pub fn checks() -> Vec<Check> {
          notify nobody: enable their actions.",
     )];
     let others = [
+        (Probe::Archive, "docs/RUNBOOKS.md, \"The archive\"."),
         (
             Probe::Concurrency,
             "Request a higher quota \"Concurrent executions\" of AWS Lambda, or reserve \
@@ -139,6 +142,7 @@ impl Probe {
             Self::Alarms => "alarms".to_owned(),
             Self::Table(table) => <&str>::from(table).to_owned(),
             Self::Key(key) => <&str>::from(key).to_owned(),
+            Self::Archive => "archive".to_owned(),
             Self::Concurrency => "Lambda's concurrency".to_owned(),
             Self::Clock => "clock".to_owned(),
         }
@@ -151,6 +155,6 @@ mod tests {
 
     #[test]
     fn every_queue_and_schedule_is_checked() {
-        assert_eq!(checks().len(), 1 + 17 + 8 + 1 + 3 + 3 + 2);
+        assert_eq!(checks().len(), 1 + 17 + 8 + 1 + 3 + 3 + 3);
     }
 }

@@ -7,9 +7,9 @@ use host::Clock;
 
 use super::checks::Probe;
 use crate::{
-    commands::status::{Survey, brief},
+    commands::status::{ARCHIVE_ALARM_SECONDS, Survey, brief},
     failure::Failure,
-    ports::{AlarmState, Inspection, MetricQuery, Overviews},
+    ports::{AlarmState, ArchiveStanding, Archives, Inspection, MetricQuery, Overviews},
     stack::{Key, Queue, Schedule, Stack, Table},
 };
 
@@ -58,7 +58,7 @@ pub struct Probes<'a, A, K> {
     pub clock: &'a K,
 }
 
-impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
+impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
     pub async fn run(&self, probe: Probe) -> Result<Finding, Failure> {
         match probe {
             Probe::Exports => self.exports().await,
@@ -68,6 +68,7 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
             Probe::Alarms => self.alarms().await,
             Probe::Table(table) => self.table(table).await,
             Probe::Key(key) => self.key(key).await,
+            Probe::Archive => self.archive().await,
             Probe::Concurrency => self.concurrency().await,
             Probe::Clock => self.clock().await,
         }
@@ -198,6 +199,26 @@ impl<A: Inspection + Overviews, K: Clock> Probes<'_, A, K> {
             detail.push_str(if is_rotated { ", rotated every year" } else { ", rotation OFF" });
         }
         Ok(Finding::new(state.state == "Enabled" && state.is_rotated != Some(false), detail))
+    }
+
+    /// Where nothing is archived any more, segments are still read.
+    async fn archive(&self) -> Result<Finding, Failure> {
+        let standing = self.account.archive(self.stack, self.clock.now()).await?;
+        let ArchiveStanding { tenants, lag_seconds, furthest: _, unreadable, foreign, foreign_bucket } = standing;
+        let is_on = self.stack.table_period.is_some();
+        let mut detail = if is_on {
+            format!("{tenants} tenants, at most {} behind", brief(lag_seconds))
+        } else {
+            format!("off, {tenants} tenants")
+        };
+        if let Some(bucket) = &foreign_bucket {
+            detail.push_str(&format!(", {foreign} in another bucket: {bucket}"));
+        }
+        if unreadable > 0 {
+            detail.push_str(&format!(", {unreadable} can't be read"));
+        }
+        let is_late = is_on && lag_seconds > ARCHIVE_ALARM_SECONDS;
+        Ok(Finding::new(!is_late && foreign == 0 && unreadable == 0, detail))
     }
 
     async fn concurrency(&self) -> Result<Finding, Failure> {

@@ -1,12 +1,15 @@
 use aws_adapters::configurations::{OverviewPage, OverviewPosition};
-use domain::{tenant::TenantId, time::Timestamp};
+use domain::{configuration::bucket::BucketName, tenant::TenantId, time::Timestamp};
 
 use super::*;
 use crate::{
     call::Call,
     commands::status::test_support::{Noon, OnePage, failing, overview},
     failure::{CallFailure, CallFailureKind},
-    ports::{AlarmState, Concurrency, DataPoint, KeyState, MetricQuery, QueueState, Queues, TableState},
+    ports::{
+        AlarmState, ArchiveStanding, Archives, Concurrency, DataPoint, KeyState, MetricQuery, QueueState, Queues,
+        TableState,
+    },
     stack::test_support::stack,
 };
 
@@ -23,6 +26,7 @@ struct Account {
     throttles: f64,
     table: TableState,
     key: KeyState,
+    archive: ArchiveStanding,
     concurrency: Result<Concurrency, CallFailure>,
     skew: Duration,
 }
@@ -39,6 +43,7 @@ fn healthy() -> Account {
         throttles: 0.0,
         table: TableState { status: "ACTIVE".to_owned(), has_time_to_live: true, has_recovery: true },
         key: KeyState { state: "Enabled".to_owned(), is_rotated: Some(true) },
+        archive: ArchiveStanding { tenants: 3, lag_seconds: 5_400, ..ArchiveStanding::default() },
         concurrency: Ok(Concurrency { limit: 1_000, unreserved: 900 }),
         skew: Duration::from_secs(1),
     }
@@ -61,6 +66,14 @@ fn broken() -> Account {
         throttles: 11.0,
         table: TableState { status: "UPDATING".to_owned(), has_time_to_live: false, has_recovery: false },
         key: KeyState { state: "PendingDeletion".to_owned(), is_rotated: Some(false) },
+        archive: ArchiveStanding {
+            tenants: 3,
+            lag_seconds: 100_000,
+            furthest: TenantId::parse("acme").ok(),
+            unreadable: 1,
+            foreign: 2,
+            foreign_bucket: BucketName::parse("audit-export-archivebucket-1abc").ok(),
+        },
         concurrency: Err(denied),
         skew: Duration::from_mins(6),
     }
@@ -118,6 +131,12 @@ impl Overviews for Account {
         after: Option<OverviewPosition>,
     ) -> Result<OverviewPage, Failure> {
         self.exports.overviews(stack, tenant, after).await
+    }
+}
+
+impl Archives for Account {
+    async fn archive(&self, _: &Stack, _: Timestamp) -> Result<ArchiveStanding, Failure> {
+        Ok(self.archive.clone())
     }
 }
 

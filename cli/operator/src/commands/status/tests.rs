@@ -3,6 +3,7 @@ use std::time::Duration;
 use domain::{
     archive::{ArchiveRow, ArchiveTimes},
     block::BlockId,
+    configuration::bucket::BucketName,
 };
 use export_engine::ports::PortError;
 
@@ -81,16 +82,32 @@ async fn one_tenant_is_shown_alone() {
 async fn the_tenant_whose_archive_is_furthest_behind_is_named() {
     let mut survey = Survey::of(&source(), &stack(), &filter(), &Noon).await.unwrap();
     let mut archive = ArchiveStanding::default();
+    let bucket = |name: &str| BucketName::parse(name).unwrap();
     for (tenant, hours) in [("acme", 2), ("late", 30), ("new", 3)] {
         let tenant = TenantId::parse(tenant).unwrap();
         let through = Noon.now().saturating_sub(Duration::from_hours(hours));
-        let row = ArchiveRow::new(tenant, Noon.now(), Duration::from_hours(24), &ArchiveTimes::PRODUCTION);
-        archive.add(Some(ArchiveRow { archived_through: BlockId::lowest_at(through), ..row }), Noon.now());
+        let row =
+            ArchiveRow::new(tenant, bucket("first"), Noon.now(), Duration::from_hours(24), &ArchiveTimes::PRODUCTION);
+        archive.add(
+            Some(ArchiveRow { archived_through: BlockId::lowest_at(through), ..row }),
+            &bucket("first"),
+            Noon.now(),
+        );
     }
-    archive.add(None, Noon.now());
+    assert_eq!((archive.foreign, &archive.foreign_bucket), (0, &None));
+    let row = ArchiveRow::new(
+        TenantId::parse("moved").unwrap(),
+        bucket("second"),
+        Noon.now(),
+        Duration::from_hours(24),
+        &ArchiveTimes::PRODUCTION,
+    );
+    archive.add(Some(row), &bucket("first"), Noon.now());
+    archive.add(None, &bucket("first"), Noon.now());
     survey.archive = Some(archive);
     let text = survey.show(OutputFormat::Table, &Style::for_tests()).unwrap();
-    assert!(text.contains("The archive of 4 tenants is at most 30h behind: late"), "{text}");
+    assert!(text.contains("The archive of 5 tenants is at most 30h behind: late"), "{text}");
+    assert!(text.contains("The segments of 1 tenants are in another bucket: second"), "{text}");
     assert!(text.ends_with("1 rows of the archive can't be read"), "{text}");
     let json: Value = serde_json::from_str(&survey.show(OutputFormat::Json, &Style::for_tests()).unwrap()).unwrap();
     assert_eq!((&json["archive"]["lagSeconds"], &json["archive"]["furthest"]), (&108_000.into(), &"late".into()));

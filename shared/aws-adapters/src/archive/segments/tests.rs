@@ -45,7 +45,7 @@ fn bucket(answers: Vec<(u16, String)>) -> (SegmentBucket, Requests) {
         .retry_config(RetryConfig::disabled())
         .http_client(client)
         .build();
-    (SegmentBucket::new(&shared, "archive".to_owned()), requests)
+    (SegmentBucket::new(&shared, BucketName::parse("archive").unwrap()), requests)
 }
 
 fn failure(code: &str) -> String {

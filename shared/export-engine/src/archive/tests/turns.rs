@@ -1,0 +1,207 @@
+//! The turns of many tenants, and rows that can't be read.
+
+use super::*;
+use crate::archive::archiver::MAX_TENANTS;
+
+/// The rows of many tenants. Each has a block an hour, if they have any.
+struct Tenants {
+    rows: Mutex<BTreeMap<TenantId, ArchiveRow>>,
+    has_blocks: bool,
+    has_unreadable_row: bool,
+    now: Timestamp,
+    /// The tenants whose archive was moved, in order.
+    moved: Mutex<Vec<TenantId>>,
+    stored: Mutex<BTreeMap<String, Bytes>>,
+}
+
+fn named(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+impl Tenants {
+    /// Creates tenants that are so many hours behind.
+    fn behind(tenants: impl IntoIterator<Item = (String, u32)>, has_blocks: bool) -> Self {
+        let now = start().saturating_add(DAY * 5);
+        let row = |(name, hours): (String, u32)| {
+            let row = ArchiveRow::new(named(&name), bucket(), now, RETENTION, &TIMES);
+            let start = BlockId::lowest_at(now.saturating_sub(HOUR * hours).floor_to(HOUR));
+            let row = ArchiveRow { archived_from: start, archived_through: start, segments_through: start, ..row };
+            (row.tenant.clone(), row)
+        };
+        Self {
+            rows: Mutex::new(tenants.into_iter().map(row).collect()),
+            has_blocks,
+            has_unreadable_row: false,
+            now,
+            moved: Mutex::default(),
+            stored: Mutex::default(),
+        }
+    }
+
+    async fn archive(&self) -> ArchiveOutcome {
+        let settings = ArchiverSettings {
+            bucket: bucket(),
+            settle: MIN_SETTLE,
+            retention: RETENTION,
+            history: RetentionHistory::default(),
+            deploy_margin: DAY,
+            grace: EXPIRY_GRACE,
+            times: TIMES,
+            concurrency: 2,
+            deadline: Timestamp::MAX,
+        };
+        let archiver = Archiver { table: self, records: self, store: self, corrupt: self, clock: self, settings };
+        archiver.run(0).await.unwrap()
+    }
+}
+
+impl Clock for Tenants {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+impl BlockSource for Tenants {
+    async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
+        let mut stamp = range.first.timestamp().saturating_add(Duration::from_mins(30)).floor_to(HOUR);
+        let mut items = Vec::new();
+        while self.has_blocks && shard == Shard::ALL[0] && items.len() < PAGE {
+            stamp = stamp.saturating_add(Duration::from_mins(30));
+            let id = BlockId::from_parts(stamp, 7);
+            if !range.contains(id) {
+                break;
+            }
+            items.push(StoredItem::Block(encode_block(tenant, id, b"{}\n", stamp, stamp).unwrap()));
+            stamp = stamp.saturating_add(Duration::from_mins(30));
+        }
+        let next = items.last().filter(|_| items.len() == PAGE).map(|item| item.id().next());
+        Ok(BlockPage { items, next })
+    }
+}
+
+impl ArchiveRecords for Tenants {
+    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+        let rows = self.rows.lock().unwrap();
+        let of_shard = rows.values().filter(|row| RegistryShard::of(&row.tenant) == shard).cloned().map(Ok);
+        let is_first = RegistryShard::all().next() == Some(shard);
+        let unreadable = (self.has_unreadable_row && is_first).then(|| Err(PortError::internal("test", "malformed")));
+        Ok(ArchiveRowPage { rows: of_shard.chain(unreadable).collect(), next: None })
+    }
+
+    async fn archive_row(&self, _tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
+        unreachable!("archiver and rescue read pages")
+    }
+
+    async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
+        unreachable!("ingest creates rows")
+    }
+
+    async fn advance_archive(
+        &self,
+        current: &ArchiveRow,
+        next: &ArchiveRow,
+        _segment: Option<&SegmentReference>,
+    ) -> Result<bool, PortError> {
+        self.rows.lock().unwrap().insert(current.tenant.clone(), next.clone());
+        self.moved.lock().unwrap().push(current.tenant.clone());
+        Ok(true)
+    }
+
+    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
+        let row = ArchiveRow { extended_through: Some(through), ..current.clone() };
+        self.rows.lock().unwrap().insert(row.tenant.clone(), row);
+        Ok(true)
+    }
+
+    async fn reset_archive_row(&self, _row: &ArchiveRow) -> Result<(), PortError> {
+        unreachable!("the erasure resets rows")
+    }
+
+    async fn segments(&self, _tenant: &TenantId, _range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
+        unreachable!("readers read segments")
+    }
+}
+
+impl SegmentStore for Tenants {
+    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+        self.stored.lock().unwrap().insert(key.to_owned(), bytes);
+        Ok(PutSegmentOutcome::Stored)
+    }
+
+    async fn read_segment(&self, key: &str, _offset: u64, _length: u64) -> Result<Bytes, PortError> {
+        Ok(self.stored.lock().unwrap()[key].clone())
+    }
+}
+
+impl CorruptBlocks for Tenants {
+    async fn known_corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn record_found_corrupt(
+        &self,
+        _tenant: &TenantId,
+        _block: BlockId,
+        _found_at: Timestamp,
+        _expires_at: Timestamp,
+    ) -> Result<(), PortError> {
+        unreachable!("no block is corrupt")
+    }
+}
+
+impl BlockExpiry for Tenants {
+    async fn extend_expiry(
+        &self,
+        _tenant: &TenantId,
+        _shard: Shard,
+        _range: BlockRange,
+        _lifetime: Duration,
+    ) -> Result<Option<BlockId>, PortError> {
+        Ok(None)
+    }
+}
+
+/// Tenants that were let loose after days take no turns from those that are an hour behind.
+#[tokio::test]
+async fn no_tenant_gets_a_second_segment_before_another_has_its_first() {
+    let far = (0..4).map(|number| (format!("far-{number}"), 60 + number));
+    let near = (0..8).map(|number| (format!("near-{number}"), 3));
+    let tenants = Tenants::behind(far.chain(near), true);
+    let outcome = tenants.archive().await;
+    assert_eq!((outcome.tenants, outcome.failed, outcome.is_complete), (12, 0, true));
+    let moved = tenants.moved.lock().unwrap().clone();
+    let mut first_round = moved[..12].to_vec();
+    first_round.sort();
+    assert_eq!(first_round, tenants.rows.lock().unwrap().keys().cloned().collect::<Vec<_>>());
+    assert!(moved[..2].contains(&named("far-3")), "the furthest behind is first");
+    assert!(outcome.segments > 4 * 55 && moved[12..16].iter().all(|tenant| tenant.as_str().starts_with("far")));
+}
+
+#[tokio::test]
+async fn of_too_many_tenants_the_furthest_behind_are_archived() {
+    let tenants = (0..MAX_TENANTS + 20).map(|number| {
+        let is_near = number % 1_001 == 0;
+        (format!("t-{number}"), if is_near { 4 } else { 30 })
+    });
+    let tenants = Tenants::behind(tenants, false);
+    let near: Vec<_> = (0..MAX_TENANTS + 20).step_by(1_001).map(|number| named(&format!("t-{number}"))).collect();
+    assert_eq!(near.len(), 20);
+    let outcome = tenants.archive().await;
+    assert_eq!((outcome.tenants, outcome.is_complete), (MAX_TENANTS as u64, false));
+    let moved = tenants.moved.lock().unwrap();
+    assert!(near.iter().all(|tenant| !moved.contains(tenant)));
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_read_is_counted_and_stops_no_other_tenant() {
+    let mut tenants = Tenants::behind([("acme".to_owned(), 90)], false);
+    tenants.has_unreadable_row = true;
+    let outcome = tenants.archive().await;
+    assert_eq!((outcome.tenants, outcome.failed, tenants.moved.lock().unwrap().len()), (1, 1, 1));
+    let mut tenants = Tenants::behind([("acme".to_owned(), 90)], false);
+    tenants.has_unreadable_row = true;
+    let rescue = Rescue { records: &tenants, expiry: &tenants, clock: &tenants, settings: settings_of_rescue() };
+    let outcome = rescue.run(0).await.unwrap();
+    // The alarm `SweepIncompleteAlarm` is about both.
+    assert_eq!((outcome.tenants, outcome.rescued, outcome.failed, outcome.is_complete), (2, 1, 1, false));
+}
