@@ -1,5 +1,6 @@
 //! `make bench`: measures the service beside its lower bound and beside the alternatives that people would use.
 
+mod archive;
 mod bench;
 mod columnar;
 mod corpus;

@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use hyper::{
     Method, Request, Response,
     body::Incoming,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE},
     http::request::Parts,
 };
 use percent_encoding::percent_decode_str;
@@ -94,6 +94,11 @@ impl World {
         }
         if path == "/" && head.method == Method::POST {
             return aws::sts(&String::from_utf8_lossy(body));
+        }
+        if head.method == Method::GET {
+            let range = head.headers.get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
+            let found = self.database.archive.as_ref().and_then(|archive| archive.read(&path, range));
+            return ("s3:GetObject".to_owned(), found.map_or_else(Reply::unprepared, Reply::part));
         }
         // The SDK sends `x-id=PutObject`; other requests have other parameters.
         let has_other_parameters = head.uri.query().is_some_and(|query| query != "x-id=PutObject");

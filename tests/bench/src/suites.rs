@@ -1,6 +1,7 @@
 //! The suites of measurements.
 
 mod api;
+mod archive;
 mod blocks;
 mod cold_start;
 mod dispatch;
@@ -20,6 +21,7 @@ use crate::{bench::Bench, report::Report};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
     Export,
+    Archive,
     Blocks,
     Ingest,
     ColdStart,
@@ -33,8 +35,9 @@ pub enum Suite {
 }
 
 impl Suite {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Export,
+        Self::Archive,
         Self::Blocks,
         Self::Ingest,
         Self::ColdStart,
@@ -50,6 +53,7 @@ impl Suite {
     pub fn run(self, bench: &Bench, report: &mut Report) -> Result<()> {
         match self {
             Self::Export => export::run(bench, report),
+            Self::Archive => archive::run(bench, report),
             Self::Blocks => blocks::run(bench, report),
             Self::Ingest => ingest::run(bench, report),
             Self::ColdStart => cold_start::run(bench, report),

@@ -8,13 +8,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
+    sync::Arc,
 };
 
 use domain::block::BlockId;
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use crate::{corpus::Window, event_items::EventItems};
+use crate::{archive::Archive, corpus::Window, event_items::EventItems};
 
 pub const EVENTS: &str = "AuditEvents";
 pub const EVENT_ITEMS: &str = "AuditEventItems";
@@ -38,6 +39,8 @@ type Key = (String, String);
 pub struct Database {
     /// The pages that queries of the events table return.
     pub window: Option<Window>,
+    /// The archive of the tenant. `None`: every block is in the table.
+    pub archive: Option<Arc<Archive>>,
     /// The pages of the table with an item for every event.
     pub event_items: EventItems,
     /// Events in the blocks that were put.
@@ -87,8 +90,7 @@ impl Database {
     fn get(&mut self, request: &Value) -> Option<Value> {
         let name = request["TableName"].as_str()?;
         if name == EVENTS {
-            // No tenant has an archive: every block is in the table.
-            return Some(json!({}));
+            return Some(self.archive.as_ref().map_or_else(|| json!({}), |archive| json!({ "Item": archive.row })));
         }
         let key = key(name, &request["Key"])?;
         Some(self.table(name)?.get(&key).map_or_else(|| json!({}), |item| json!({ "Item": item })))
@@ -113,12 +115,17 @@ impl Database {
             return Some(Reply::pieces(self.event_items.page(start)));
         }
         let Keys { partition, first, last } = Keys::of(request)?;
+        if name == EVENTS && partition.ends_with(ARCHIVE_SUFFIX) {
+            let limit = request["Limit"].as_u64().and_then(|limit| usize::try_from(limit).ok())?;
+            let archive = self.archive.as_ref();
+            let items = archive.map(|archive| archive.items(&first.unwrap_or_default(), limit)).unwrap_or_default();
+            return Some(Reply::json(&json!({ "Count": items.len(), "ScannedCount": items.len(), "Items": items })));
+        }
         if name == EVENTS {
             let id = |text: Option<&str>| text.map(BlockId::parse).transpose().ok();
             let first = id(start["blockId"]["S"].as_str())?.map(BlockId::next).or(id(first.as_deref())?);
             let is_projected = request["ProjectionExpression"].is_string();
-            let window = self.window.as_ref().filter(|_| !partition.ends_with(ARCHIVE_SUFFIX));
-            return Some(Reply::pieces(window.map_or_else(
+            return Some(Reply::pieces(self.window.as_ref().map_or_else(
                 || vec![br#"{"Count":0,"Items":[],"ScannedCount":0}"#.as_slice().into()],
                 |window| window.page(&partition, first, id(last.as_deref()).flatten(), PAGE_LENGTH, is_projected),
             )));

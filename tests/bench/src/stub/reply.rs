@@ -21,6 +21,11 @@ impl Reply {
         Self { status: 200, content_type: "application/x-amz-json-1.0", entity_tag: None, body }
     }
 
+    /// A part of an object.
+    pub fn part(body: Bytes) -> Self {
+        Self { status: 206, content_type: "application/octet-stream", entity_tag: None, body: vec![body] }
+    }
+
     pub fn xml(status: u16, body: impl Into<Bytes>) -> Self {
         Self { status, content_type: "application/xml", entity_tag: None, body: vec![body.into()] }
     }
