@@ -138,5 +138,5 @@ def test_what_is_archived_is_exported_from_segments_and_erased_with_its_tenant(
     assert statement["counts"]["segments"] == len(keys)
     assert versions(stack, tenant.name) == []
     assert partition(stack, f"{tenant.name}#archive") == []
-    # The row stays for ingest, and begins after all that was archived.
+    # The row stays for ingest. It begins later than the one before, so that no archiver of that one can move it.
     assert row_of(stack, tenant.name)["archivedFrom"]["S"] > min(segment["firstBlock"]["S"] for segment in segments)

@@ -138,6 +138,7 @@ def test_doctor_looks_at_every_part_of_the_stack(operator: Operator, stack: Stac
     # What other tests leave in queues and exports, and what emulators don't set of tables, is shown, whatever it is.
     for name, shown in {
         "exports": " failing, ",
+        "archive": " tenants, at most ",
         "RunsQueue": " waiting, ",
         "ConversionQueue": " waiting, ",
         "EventsDeadLetterQueue": " messages",

@@ -22,9 +22,11 @@ from tests.e2e.harness import (
     Customer,
     CustomerFactory,
     Record,
+    changed_variables,
     log_lines,
     make_events,
 )
+from tests.e2e.test_archive import READ_FROM_TABLE_SECONDS, SHORT_SPANS, archive, delete_blocks
 from tests.e2e.test_cli import CONNECTION_FAILED, NOT_FOUND, REFUSED, UNKNOWN_ID, CommandLine
 
 PATH = "replays/siem"
@@ -126,6 +128,52 @@ def lines_of(account: CustomerAccount, export_id: str) -> list[bytes]:
 
 def received_before(lines: list[bytes], end: str) -> list[bytes]:
     return [line for line in lines if json.loads(line)["receivedTimestamp"] < end]
+
+
+def files_of(account: CustomerAccount, export_id: str) -> list[bytes]:
+    return [account.download(key) for key in account.data_keys(export_id)]
+
+
+def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_event_as_from_the_table(
+    exported: Period,
+    customers: CustomerFactory,
+    program: Callable[[Customer], CommandLine],
+    verifier: Verifier,
+    stack: Stack,
+    tmp_path: Path,
+) -> None:
+    """The deployed exporter has the short times of the archive for a while. They are right for all tenants."""
+    customer, tenant = exported.customer, exported.customer.tenant
+    cli = program(customer)
+    allow_replays(cli, customer)
+    replay = ["config", "replay", customer.id, *exported.arguments, *WAIT, "--output", "json"]
+    sent = customer.exported_ids()
+    of_table = cli(*replay).json()
+    whole = customers.with_role(tenant=tenant, startFrom="earliest")
+    whole.wait_for(len(sent))
+    tenant.administrator.disable(whole.id)
+    whole.wait_until_at_rest()
+
+    archive(stack, tenant, tmp_path / "processes.log")
+    assert delete_blocks(stack, tenant) >= 3
+    assert tenant.stored_blocks() == []
+    with changed_variables(stack, "exporter") as change:
+        change(SHORT_SPANS)
+        time.sleep(READ_FROM_TABLE_SECONDS)
+        of_archive = cli(*replay).json()
+        # Its creation starts a run at once.
+        again = customers.with_role(tenant=tenant, startFrom="earliest")
+        again.wait_for(len(sent))
+        again.wait_until_at_rest()
+
+    assert (of_archive["status"], of_archive["events"]) == ("SUCCEEDED", of_table["events"])
+    files = files_of(exported.replayed(), of_archive["id"])
+    assert len(files) > 0
+    assert files == files_of(exported.replayed(), of_table["id"])
+    assert [event["id"] for event in again.exported()] == sent
+    assert again.exported() == whole.exported() == customer.exported()
+    status, report = verifier.bucket(again.account, again.id)
+    assert status == COMPLETE, report
 
 
 def test_a_replay_holds_exactly_the_period_and_leaves_the_export_alone(
