@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::Result;
 use bytes::Bytes;
 use domain::{
-    archive::{ArchiveTimes, DayClass, SEGMENT_LENGTH, SegmentReference, SegmentWriter, segment_key},
+    archive::{ArchiveTimes, DayClass, SEGMENT_LENGTH, SegmentWriter, segment_key},
     block::{BlockId, EXPIRY_GRACE},
     digest::Hex32,
     export_run::BlockRange,

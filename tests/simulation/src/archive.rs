@@ -38,6 +38,7 @@ pub(crate) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 const LATE_DELETION: Duration = Duration::from_mins(40);
 
 /// Everything about archives.
+#[expect(clippy::struct_excessive_bools, reason = "what happens to an archive is drawn independently")]
 #[derive(Debug, Default)]
 pub(crate) struct ArchiveState {
     /// True in histories with an archive.
@@ -69,7 +70,7 @@ pub(crate) struct ArchiveState {
 /// Returns the name of the first bucket of the stack, or of the other one.
 pub(crate) fn bucket(is_other: bool) -> BucketName {
     let name = if is_other { "archive-2" } else { "archive-1" };
-    BucketName::parse(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+    BucketName::parse(name).unwrap_or_else(|error| unreachable!("{name}: {error}"))
 }
 
 impl ArchiveState {

@@ -206,17 +206,16 @@ impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
         let standing = self.account.archive(self.stack, self.clock.now()).await?;
         let ArchiveStanding { tenants, lag_seconds, furthest: _, unreadable, foreign, foreign_bucket } = standing;
         let is_on = self.stack.table_period.is_some();
-        let mut detail = if is_on {
-            format!("{tenants} tenants, at most {} behind", brief(lag_seconds))
-        } else {
-            format!("off, {tenants} tenants")
-        };
-        if let Some(bucket) = &foreign_bucket {
-            detail.push_str(&format!(", {foreign} in another bucket: {bucket}"));
-        }
-        if unreadable > 0 {
-            detail.push_str(&format!(", {unreadable} can't be read"));
-        }
+        let parts = [
+            Some(if is_on {
+                format!("{tenants} tenants, at most {} behind", brief(lag_seconds))
+            } else {
+                format!("off, {tenants} tenants")
+            }),
+            foreign_bucket.map(|bucket| format!("{foreign} in another bucket: {bucket}")),
+            (unreadable > 0).then(|| format!("{unreadable} can't be read")),
+        ];
+        let detail = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let is_late = is_on && lag_seconds > ARCHIVE_ALARM_SECONDS;
         Ok(Finding::new(!is_late && foreign == 0 && unreadable == 0, detail))
     }

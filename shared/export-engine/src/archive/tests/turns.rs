@@ -134,11 +134,11 @@ impl SegmentStore for Tenants {
 }
 
 impl CorruptBlocks for Tenants {
-    async fn known_corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
+    async fn corrupt_blocks(&self, _tenant: &TenantId) -> Result<Vec<KnownCorruptBlock>, PortError> {
         Ok(Vec::new())
     }
 
-    async fn record_found_corrupt(
+    async fn record_corrupt_block(
         &self,
         _tenant: &TenantId,
         _block: BlockId,
