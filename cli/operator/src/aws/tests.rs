@@ -111,6 +111,8 @@ const RESOURCES: &str = "<ListStackResourcesResponse><ListStackResourcesResult><
     <PhysicalResourceId>configurations</PhysicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType></member>\
     <member><LogicalResourceId>AuditEventsTable</LogicalResourceId>\
     <PhysicalResourceId>events</PhysicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType></member>\
+    <member><LogicalResourceId>ArchiveBucket</LogicalResourceId>\
+    <PhysicalResourceId>archive</PhysicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType></member>\
     <member><LogicalResourceId>RunFailedAlarm</LogicalResourceId>\
     <PhysicalResourceId>production-RunFailedAlarm</PhysicalResourceId>\
     <ResourceType>AWS::CloudWatch::Alarm</ResourceType></member>\
