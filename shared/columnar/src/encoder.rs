@@ -10,7 +10,7 @@ use crate::{
     compressor::Compressor,
     error::EncodeError,
     json::Malformed,
-    row::Row,
+    row::{Memory, Row},
     schema::{self, Layout, SCHEMA_VERSION},
 };
 
@@ -45,6 +45,7 @@ pub struct ParquetEncoder {
     schema: parquet::schema::types::SchemaDescriptor,
     columns: Vec<Column>,
     compressor: Compressor,
+    memory: Memory,
     lines: u64,
     raw_length: u64,
     /// The bytes of the lines since pages were checked.
@@ -87,7 +88,15 @@ impl ParquetEncoder {
         };
         let columns = schema.columns().iter().map(column).collect();
         let compressor = Compressor::new()?;
-        Ok(Self { schema, columns, compressor, lines: 0, raw_length: 0, unchecked_length: 0 })
+        Ok(Self {
+            schema,
+            columns,
+            compressor,
+            memory: Memory::default(),
+            lines: 0,
+            raw_length: 0,
+            unchecked_length: 0,
+        })
     }
 
     /// Appends a row for each line. Nothing is left of the file after an error.
@@ -98,15 +107,16 @@ impl ParquetEncoder {
         if let Err(error) = std::str::from_utf8(lines) {
             return Err(not_utf8(lines, error.valid_up_to()));
         }
-        let mut row = Row::default();
-        let mut rest = lines;
+        let mut row = Row::new(&mut self.memory);
+        let finished = memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1);
+        let (mut rest, unfinished) = lines.split_at(finished);
         let mut number = 0;
         while !rest.is_empty() {
             number += 1;
-            let end = memchr::memchr(b'\n', rest).ok_or(EncodeError::UnfinishedLine { line: number })?;
-            let (line, after) = rest.split_at(end);
-            row.read(line)
+            let length = row
+                .read(rest)
                 .map_err(|Malformed { position }| EncodeError::Malformed { line: number, byte: position + 1 })?;
+            let (line, after) = rest.split_at(length);
             self.lines += 1;
             row.write(line, &mut self.columns);
             self.unchecked_length += line.len();
@@ -117,6 +127,9 @@ impl ParquetEncoder {
                 }
             }
             rest = after.get(1..).unwrap_or_default();
+        }
+        if !unfinished.is_empty() {
+            return Err(EncodeError::UnfinishedLine { line: number + 1 });
         }
         self.raw_length += lines.len() as u64;
         Ok(())

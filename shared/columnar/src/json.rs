@@ -3,7 +3,7 @@
 
 use domain::event::{MAX_NESTING_DEPTH, escaped_code_unit};
 
-use crate::equal::is_equal;
+use crate::names::Written;
 
 /// The reason is the position where the scanner stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub(crate) enum Kind {
 
 impl<'json> Value<'json> {
     /// Returns the Unicode text of a string. `None` for other values, and for half of a surrogate pair.
+    #[inline]
     pub(crate) fn text<'text>(&self, unescaped: &'text mut Vec<u8>) -> Option<&'text [u8]>
     where
         'json: 'text,
@@ -59,7 +60,7 @@ impl<'json> Value<'json> {
     }
 }
 
-/// A position in one JSON text. The text is UTF-8.
+/// A position in one JSON text, which ends with its line. The text is UTF-8.
 #[derive(Debug)]
 pub(crate) struct Scanner<'json> {
     json: &'json [u8],
@@ -71,12 +72,12 @@ impl<'json> Scanner<'json> {
         Self { json, at: 0 }
     }
 
-    /// Skips white space, and returns the next byte; 0, which is in no JSON, at the end.
+    /// Skips white space, and returns the next byte. At the end, it is a line feed, or 0, which no JSON goes on with.
     #[inline]
     pub(crate) fn peek(&mut self) -> u8 {
         loop {
             match self.json.get(self.at) {
-                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
+                Some(b' ' | b'\t' | b'\r') => self.at += 1,
                 Some(byte) => return *byte,
                 None => return 0,
             }
@@ -94,9 +95,10 @@ impl<'json> Scanner<'json> {
         }
     }
 
-    /// Checks that nothing but white space is left.
-    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
-        if self.peek() == 0 && self.at == self.json.len() { Ok(()) } else { Err(self.malformed()) }
+    /// Checks that nothing but white space is left of the line, and returns its length.
+    pub(crate) fn end(&mut self) -> Result<usize, Malformed> {
+        self.peek();
+        if matches!(self.json.get(self.at), None | Some(b'\n')) { Ok(self.at) } else { Err(self.malformed()) }
     }
 
     /// Moves to the name of the next field of an object. False at the end of the object.
@@ -128,15 +130,15 @@ impl<'json> Scanner<'json> {
         Ok(name)
     }
 
-    /// Consumes the name of a field and the colon if they are written like this, and returns the name.
+    /// Consumes the start of a field if it is written like this, and returns the name.
     #[inline]
-    pub(crate) fn take_written(&mut self, written: &[u8]) -> Option<&'json [u8]> {
-        let name = self.json.get(self.at..)?.get(..written.len())?;
-        if !is_equal(name, written) {
+    pub(crate) fn take_written(&mut self, written: &Written) -> Option<&'json [u8]> {
+        let rest = self.json.get(self.at..)?;
+        if !written.is_at(*rest.first_chunk()?) {
             return None;
         }
-        self.at += written.len();
-        name.strip_suffix(b":")
+        self.at += written.length();
+        rest.get(1..written.length() - 1)
     }
 
     /// Moves to the next element of an array. False at the end of the array.
@@ -224,6 +226,20 @@ impl<'json> Scanner<'json> {
             return Err(self.malformed());
         }
         self.at += 1;
+        if let Some((chunk, _)) = self.json.get(self.at..).and_then(<[u8]>::split_first_chunk) {
+            let plain = plain_start(chunk);
+            self.at += plain;
+            if chunk.get(plain) == Some(&b'"') {
+                self.at += 1;
+                return Ok(Kind::Text);
+            }
+        }
+        self.rest_of_string()
+    }
+
+    /// Consumes what is left of a string.
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<Kind, Malformed> {
         let mut kind = Kind::Text;
         loop {
             let rest = self.json.get(self.at..).unwrap_or_default();
@@ -303,15 +319,26 @@ impl Open {
 /// Returns the number of bytes before the first quote, backslash or control character.
 #[inline]
 fn plain_length(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return number * 8 + special.trailing_zeros() as usize / 8;
+    let (chunks, rest) = text.as_chunks();
+    for (number, chunk) in chunks.iter().enumerate() {
+        let plain = plain_start(chunk);
+        if plain < CHUNK {
+            return number * CHUNK + plain;
         }
     }
     let tail = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-    words.len() * 8 + tail.unwrap_or(rest.len())
+    chunks.len() * CHUNK + tail.unwrap_or(rest.len())
+}
+
+/// The bytes that are looked at at once. Most texts have fewer, and then no branch depends on their length.
+const CHUNK: usize = 16;
+
+#[inline]
+fn plain_start(chunk: &[u8; CHUNK]) -> usize {
+    let low = special_bytes(u64::from_le_bytes(chunk.first_chunk().copied().unwrap_or_default()));
+    let high = special_bytes(u64::from_le_bytes(chunk.last_chunk().copied().unwrap_or_default()));
+    let (low_at, high_at) = (low.trailing_zeros() as usize / 8, 8 + high.trailing_zeros() as usize / 8);
+    if low == 0 { high_at } else { low_at }
 }
 
 /// Returns a word whose lowest bit that is set is in the first quote, backslash or control character. (Bits above may be

@@ -55,40 +55,69 @@ impl<T> Field<T> {
 /// An element of a list, if it is an object.
 type Element<'line> = Option<[Field<Value<'line>>; ELEMENT_NAMES.len()]>;
 
-/// The parts of one event, kept to fill the columns when the whole line is read.
+/// What is kept from event to event.
 #[derive(Debug, Default)]
-pub(crate) struct Row<'line> {
+pub(crate) struct Memory {
+    names: Names<EventField>,
+    actor_names: Names<Option<usize>>,
+    element_names: Names<Option<usize>>,
+    last_times: [LastTime; 2],
+    /// The object of all other fields, without its last brace.
+    others: Vec<u8>,
+    unescaped: Vec<u8>,
+}
+
+/// The parts of one event, kept to fill the columns when the whole line is read.
+#[derive(Debug)]
+pub(crate) struct Row<'line, 'memory> {
     /// Fields by the place of their column.
     fields: [Field<Value<'line>>; place::OTHER_FIELDS],
     /// False: not an object.
     actor: Field<bool>,
     targets: List<'line>,
     related_resources: List<'line>,
-    /// The object of all other fields, without its last brace.
-    others: Vec<u8>,
-    names: Names<EventField>,
-    actor_names: Names<Option<usize>>,
-    element_names: Names<Option<usize>>,
-    unescaped: Vec<u8>,
-    last_times: [LastTime; 2],
+    memory: &'memory mut Memory,
 }
 
-/// The time that was parsed last: that of the receipt of all events of a block is the same.
+/// The time that was parsed last. That of the receipt of all events of a block is the same, and those of events mostly have
+/// the same minute.
 #[derive(Debug, Default)]
 struct LastTime {
     text: Vec<u8>,
     micros: Option<i64>,
 }
 
+/// The length of `2026-01-31T23:59:`, before the seconds.
+const MINUTE_LENGTH: usize = 17;
+
 impl LastTime {
     fn micros(&mut self, text: &[u8]) -> Option<i64> {
-        if self.micros.is_none() || !is_equal(&self.text, text) {
-            self.micros = micros(text);
-            self.text.clear();
-            self.text.extend_from_slice(text);
+        if self.micros.is_some() && is_equal(&self.text, text) {
+            return self.micros;
         }
+        self.micros = self.in_same_minute(text).or_else(|| micros(text));
+        self.text.clear();
+        self.text.extend_from_slice(text);
         self.micros
     }
+
+    /// Returns a time that has its seconds and milliseconds, in UTC, like the last one.
+    #[inline]
+    fn in_same_minute(&self, text: &[u8]) -> Option<i64> {
+        let (minute, rest) = text.split_first_chunk::<MINUTE_LENGTH>()?;
+        let (last_minute, last_rest) = self.text.split_first_chunk::<MINUTE_LENGTH>()?;
+        let (seconds, last_seconds) = (below_a_minute(rest)?, below_a_minute(last_rest)?);
+        if minute == last_minute { Some(self.micros? - last_seconds + seconds) } else { None }
+    }
+}
+
+/// Returns the microseconds of `59.123Z`.
+#[inline]
+fn below_a_minute(text: &[u8]) -> Option<i64> {
+    let [tens, ones, b'.', first, second, third, b'Z'] = text else { return None };
+    let digits = [tens, ones, first, second, third];
+    let is_second = *tens < b'6' && digits.iter().all(|digit| digit.is_ascii_digit());
+    is_second.then(|| digits.iter().fold(0, |millis, digit| millis * 10 + i64::from(**digit - b'0')) * 1_000)
 }
 
 /// The meaning of a field of an event.
@@ -109,23 +138,37 @@ struct List<'line> {
     elements: Vec<Element<'line>>,
 }
 
-impl<'line> Row<'line> {
-    /// Reads a line without its line feed.
-    pub(crate) fn read(&mut self, line: &'line [u8]) -> Result<(), Malformed> {
+impl<'line, 'memory> Row<'line, 'memory> {
+    pub(crate) fn new(memory: &'memory mut Memory) -> Self {
+        Self {
+            fields: [Field::Absent; place::OTHER_FIELDS],
+            actor: Field::Absent,
+            targets: List::default(),
+            related_resources: List::default(),
+            memory,
+        }
+    }
+
+    /// Reads the first line, and returns its length without the line feed.
+    pub(crate) fn read(&mut self, lines: &'line [u8]) -> Result<usize, Malformed> {
         self.clear();
-        let mut scanner = Scanner::new(line);
-        scanner.take(b'{')?;
-        let mut position = 0;
-        while scanner.next_field(position == 0)? {
-            let (name, field) = self.names.next(position, &mut scanner, &mut self.unescaped, event_field)?;
-            position += 1;
+        let mut scanner = Scanner::new(lines);
+        let mut is_first = true;
+        while let Some((name, field)) =
+            self.memory.names.next(is_first, &mut scanner, &mut self.memory.unescaped, event_field)?
+        {
+            is_first = false;
             match field {
                 EventField::Actor => self.read_actor(&mut scanner)?,
                 EventField::Targets => {
-                    self.targets.read(&mut scanner, &mut self.element_names, &mut self.unescaped)?;
+                    self.targets.read(&mut scanner, &mut self.memory.element_names, &mut self.memory.unescaped)?;
                 }
                 EventField::RelatedResources => {
-                    self.related_resources.read(&mut scanner, &mut self.element_names, &mut self.unescaped)?;
+                    self.related_resources.read(
+                        &mut scanner,
+                        &mut self.memory.element_names,
+                        &mut self.memory.unescaped,
+                    )?;
                 }
                 EventField::Column(place) => set(&mut self.fields, place, scanner.value()?),
                 EventField::Other => self.add_other(name, scanner.value()?),
@@ -139,7 +182,7 @@ impl<'line> Row<'line> {
         self.actor = Field::Absent;
         self.targets.clear();
         self.related_resources.clear();
-        self.others.clear();
+        self.memory.others.clear();
     }
 
     fn read_actor(&mut self, scanner: &mut Scanner<'line>) -> Result<(), Malformed> {
@@ -148,11 +191,11 @@ impl<'line> Row<'line> {
         if !is_object {
             return scanner.value().map(|_| ());
         }
-        scanner.take(b'{')?;
-        let mut position = 0;
-        while scanner.next_field(position == 0)? {
-            let (_, place) = self.actor_names.next(position, scanner, &mut self.unescaped, actor_place)?;
-            position += 1;
+        let mut is_first = true;
+        while let Some((_, place)) =
+            self.memory.actor_names.next(is_first, scanner, &mut self.memory.unescaped, actor_place)?
+        {
+            is_first = false;
             let value = scanner.value()?;
             if let Some(place) = place {
                 set(&mut self.fields, place, value);
@@ -162,15 +205,16 @@ impl<'line> Row<'line> {
     }
 
     fn add_other(&mut self, name: &[u8], value: Value<'_>) {
-        self.others.push(if self.others.is_empty() { b'{' } else { b',' });
-        self.others.extend_from_slice(name);
-        self.others.push(b':');
-        self.others.extend_from_slice(value.raw);
+        self.memory.others.push(if self.memory.others.is_empty() { b'{' } else { b',' });
+        self.memory.others.extend_from_slice(name);
+        self.memory.others.push(b':');
+        self.memory.others.extend_from_slice(value.raw);
     }
 
     /// Appends the row to the columns, in the order of the schema.
     pub(crate) fn write(&mut self, line: &[u8], columns: &mut [Column]) {
-        let Self { fields, actor, targets, related_resources, others, unescaped, last_times, .. } = self;
+        let Self { fields, actor, targets, related_resources, memory } = self;
+        let Memory { others, unescaped, last_times, .. } = &mut **memory;
         let field = |place: usize| fields.get(place).and_then(Field::get);
         for place in TEXTS {
             let text = if place == place::AUDIT_PAYLOAD {
@@ -276,12 +320,10 @@ fn element<'line>(
         scanner.value()?;
         return Ok(None);
     }
-    scanner.take(b'{')?;
     let mut fields = [Field::Absent; ELEMENT_NAMES.len()];
-    let mut position = 0;
-    while scanner.next_field(position == 0)? {
-        let (_, place) = names.next(position, scanner, unescaped, element_place)?;
-        position += 1;
+    let mut is_first = true;
+    while let Some((_, place)) = names.next(is_first, scanner, unescaped, element_place)? {
+        is_first = false;
         let value = scanner.value()?;
         if let Some(place) = place {
             set(&mut fields, place, value);
@@ -376,5 +418,31 @@ mod tests {
             assert_eq!(micros(text.as_bytes()), expected, "{text}");
         }
         assert_eq!(micros(b"\xFF"), None);
+    }
+
+    #[test]
+    fn a_time_does_not_depend_on_the_last_one() {
+        let texts = [
+            "2026-01-31T23:59:59.123Z",
+            "2026-01-31T23:59:01.123Z",
+            "2026-01-31T23:58:01.123Z",
+            "2026-01-31T23:58:60.000Z",
+            "2026-01-31T23:58:61.000Z",
+            "2026-01-31T23:58:0/.000Z",
+            "2026-01-31T23:58:07.123456Z",
+            "2026-01-31T23:58:08Z",
+            "2026-01-31T23:58:08.120+01:00",
+            "2026-01-32T23:58:01.123Z",
+            "2026-01-32T23:58:02.123Z",
+            "yesterday",
+            "",
+        ];
+        for first in texts {
+            for second in texts {
+                let mut last = LastTime::default();
+                assert_eq!(last.micros(first.as_bytes()), micros(first.as_bytes()));
+                assert_eq!(last.micros(second.as_bytes()), micros(second.as_bytes()), "{second} after {first}");
+            }
+        }
     }
 }
