@@ -36,11 +36,50 @@ struct Place {
     end: u32,
 }
 
-/// A text. It holds the place, so that a text is found with one access to memory less.
+/// A text. It holds what most texts are found by, without access to more memory.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    place: Place,
+    key: Key,
     index: u32,
+}
+
+/// The start and the end of a text, which overlap in a text of less than 16 bytes, and its length.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Key {
+    start: u64,
+    end: u64,
+    length: u32,
+}
+
+impl Key {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (start, end) = if let (Some(start), Some(end)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (u64::from_le_bytes(*start), u64::from_le_bytes(*end))
+        } else if let (Some(start), Some(end)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            (u32::from_le_bytes(*start).into(), u32::from_le_bytes(*end).into())
+        } else {
+            (text.iter().fold(0, |start, byte| start << 8 | u64::from(*byte)), 0)
+        };
+        Self { start, end, length }
+    }
+
+    /// Returns whether no other text has this key.
+    #[inline]
+    fn is_whole(&self) -> bool {
+        self.length <= 16
+    }
+
+    #[inline]
+    fn hash(&self, text: &[u8], hasher: &DefaultHashBuilder) -> u64 {
+        // At most nine lengths have the same start and end.
+        if self.is_whole() {
+            hasher.hash_one(u128::from(self.end) << 64 | u128::from(self.start))
+        } else {
+            hasher.hash_one(text)
+        }
+    }
 }
 
 impl Dictionary {
@@ -48,26 +87,33 @@ impl Dictionary {
     #[inline]
     pub(crate) fn index_of(&mut self, text: &[u8]) -> u32 {
         self.values += 1;
+        let key = Key::of(text);
+        let Self { plain, places, entries, hasher, .. } = self;
+        let is_same = |entry: &Entry| {
+            entry.key == key
+                && (key.is_whole() || text_of(plain, places, entry.index).is_some_and(|other| is_equal(other, text)))
+        };
         // Events come in groups of the same actor and session.
-        if self.values > 1 && text_at(&self.plain, self.last.place).is_some_and(|last| is_equal(last, text)) {
+        if self.values > 1 && is_same(&self.last) {
             return self.last.index;
         }
-        let hash = self.hasher.hash_one(text);
-        let Self { plain, entries, .. } = self;
-        let found = entries.find(hash, |entry| text_at(plain, entry.place).is_some_and(|other| is_equal(other, text)));
-        self.last = if let Some(entry) = found { *entry } else { self.add(hash, text) };
+        let hash = key.hash(text, hasher);
+        let found = entries.find(hash, is_same).copied();
+        self.last = found.unwrap_or_else(|| self.add(hash, key, text));
         self.last.index
     }
 
-    fn add(&mut self, hash: u64, text: &[u8]) -> Entry {
+    #[inline(never)]
+    fn add(&mut self, hash: u64, key: Key, text: &[u8]) -> Entry {
         let Self { plain, places, entries, hasher, .. } = self;
         let index = u32::try_from(places.len()).unwrap_or(u32::MAX);
         push_plain(plain, text);
         let end = u32::try_from(plain.len()).unwrap_or(u32::MAX);
-        let place = Place { start: end - u32::try_from(text.len()).unwrap_or_default(), end };
-        places.push(place);
-        let entry = Entry { place, index };
-        entries.insert_unique(hash, entry, |entry| hasher.hash_one(text_at(plain, entry.place).unwrap_or_default()));
+        places.push(Place { start: end - u32::try_from(text.len()).unwrap_or_default(), end });
+        let entry = Entry { key, index };
+        entries.insert_unique(hash, entry, |entry| {
+            entry.key.hash(text_of(plain, places, entry.index).unwrap_or_default(), hasher)
+        });
         entry
     }
 
@@ -108,11 +154,15 @@ impl Dictionary {
                 && !*mark
             {
                 *mark = true;
-                let text = self.places.get(*index as usize).and_then(|place| text_at(&self.plain, *place));
-                bounds.include_text(text.unwrap_or_default());
+                bounds.include_text(text_of(&self.plain, &self.places, *index).unwrap_or_default());
             }
         }
     }
+}
+
+#[inline]
+fn text_of<'plain>(plain: &'plain [u8], places: &[Place], index: u32) -> Option<&'plain [u8]> {
+    text_at(plain, *places.get(index as usize)?)
 }
 
 #[inline]
