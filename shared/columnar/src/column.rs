@@ -5,8 +5,8 @@ use crate::{
     compressor::{Compressor, Content, ZSTD_LEVEL},
     dictionary::Dictionary,
     error::EncodeError,
-    levels,
-    plain::push_plain,
+    levels::{self, Levels},
+    plain::PlainValues,
     schema::Layout,
 };
 use bytes::Bytes;
@@ -33,6 +33,9 @@ const PAGE_LENGTH: usize = 512 * 1024;
 /// A page ends after it has reached this number of rows, however short they are: readers skip pages by their bounds.
 const PAGE_ROWS: usize = 20_000;
 
+/// The length of a page's header is mostly below this.
+const HEADER_LENGTH: usize = 64;
+
 /// The share of wrong answers of a Bloom filter.
 const BLOOM_FILTER_ERRORS: f64 = 0.01;
 
@@ -52,18 +55,17 @@ pub(crate) struct Column {
 }
 
 /// The values since the last page.
-#[derive(Default)]
 struct OpenPage {
-    repetitions: Vec<u8>,
-    definitions: Vec<u8>,
+    repetitions: Levels,
+    definitions: Levels,
     /// With nulls.
     values: usize,
     nulls: usize,
     rows: usize,
     /// The values that are not null, if there is a dictionary.
     indexes: Vec<u32>,
-    /// The values that are not null, if there is none.
-    plain: Vec<u8>,
+    /// The values that are not null, if there is none, after a space for levels.
+    plain: PlainValues,
     bounds: Bounds,
 }
 
@@ -72,8 +74,10 @@ struct OpenPage {
 struct Chunk {
     /// With its header.
     dictionary_page: Vec<u8>,
-    /// With their headers.
-    data_pages: Vec<u8>,
+    /// With their headers. Each has its own memory, because what grows is copied, and takes new memory for each copy.
+    data_pages: Vec<Vec<u8>>,
+    /// That of `data_pages`.
+    length: usize,
     pages: Vec<PageSummary>,
     uncompressed_length: usize,
     values: usize,
@@ -94,7 +98,7 @@ impl Column {
         Self {
             descriptor,
             layout,
-            page: OpenPage::default(),
+            page: OpenPage::new(layout),
             dictionary: layout.has_dictionary.then(Dictionary::default),
             bloom_filter: None,
             chunk: Chunk::default(),
@@ -115,7 +119,7 @@ impl Column {
         if self.layout.has_bounds {
             self.page.bounds.include_text(text);
         }
-        push_plain(&mut self.page.plain, text);
+        self.page.plain.push_text(text);
     }
 
     /// Appends a number of microseconds.
@@ -123,7 +127,7 @@ impl Column {
     pub(crate) fn push_time(&mut self, micros: i64) {
         self.push_levels(0, self.layout.max_definition);
         self.page.bounds.include_time(micros);
-        self.page.plain.extend_from_slice(&micros.to_le_bytes());
+        self.page.plain.push_number(micros);
     }
 
     /// Appends a missing value. `definition` counts what is there of the path to it.
@@ -149,31 +153,33 @@ impl Column {
     /// Ends a page that is large enough. Called between rows, because a page holds whole rows.
     pub(crate) fn end_row(&mut self, compressor: &mut Compressor) -> Result<(), EncodeError> {
         let is_full = self.dictionary.as_ref().is_some_and(Dictionary::is_full);
-        if self.page.rows < PAGE_ROWS && self.page.length() < PAGE_LENGTH && !is_full {
+        if self.page.rows < PAGE_ROWS && self.page.length(self.layout) < PAGE_LENGTH && !is_full {
             return Ok(());
         }
         self.end_page(compressor)?;
         if let Some(dictionary) = self.dictionary.take_if(|dictionary| is_full || !dictionary.pays()) {
-            self.end_dictionary(&dictionary, compressor)?;
+            self.end_dictionary(&dictionary, false, compressor)?;
         }
         Ok(())
     }
 
     /// Returns about how many bytes the column will have in the file.
     pub(crate) fn stored_length(&self) -> usize {
-        let open = self.page.length() + self.dictionary.as_ref().map_or(0, |dictionary| dictionary.plain().len());
+        let open =
+            self.page.length(self.layout) + self.dictionary.as_ref().map_or(0, |dictionary| dictionary.plain().len());
         // Most pages are compressed to less than a quarter.
-        self.chunk.dictionary_page.len() + self.chunk.data_pages.len() + open / 4
+        self.chunk.dictionary_page.len() + self.chunk.length + open / 4
     }
 
     fn end_page(&mut self, compressor: &mut Compressor) -> Result<(), EncodeError> {
         let Self { layout, page, dictionary, chunk, .. } = self;
+        // A page of a dictionary is all in the body, and has no plain values.
         let body = compressor.empty_body();
         if layout.is_in_list {
-            push_encoded_levels(body, &page.repetitions, 1)?;
+            push_levels(body, &mut page.repetitions)?;
         }
         if layout.max_definition > 0 {
-            push_encoded_levels(body, &page.definitions, layout.max_definition)?;
+            push_levels(body, &mut page.definitions)?;
         }
         let (encoding, content) = if let Some(dictionary) = dictionary {
             let bit_width = levels::bit_width(dictionary.largest_index());
@@ -184,51 +190,61 @@ impl Column {
             }
             (Encoding::RLE_DICTIONARY, Content::Values)
         } else {
-            body.extend_from_slice(&page.plain);
             chunk.has_plain_pages = true;
             (Encoding::PLAIN, layout.content)
         };
-        let body_length = body.len();
+        let (compressed, body_length) = compressor.compressed_body(&mut page.plain, content)?;
+        let mut written = Vec::with_capacity(compressed.len() + HEADER_LENGTH);
         let data = Page::DataPage {
-            buf: compressor.compressed_body(content)?,
+            buf: compressed.clone(),
             num_values: narrowed(page.values)?,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let length = chunk.data_pages.len();
-        chunk.uncompressed_length += write_page(&mut chunk.data_pages, data, body_length)?;
+        chunk.uncompressed_length += write_page(&mut written, data, body_length)?;
+        compressor.reuse(compressed);
+        chunk.length += written.len();
         chunk.pages.push(PageSummary {
-            length: chunk.data_pages.len() - length,
+            length: written.len(),
             rows: page.rows,
             nulls: page.nulls,
             is_all_null: page.nulls == page.values,
             bounds: std::mem::take(&mut page.bounds),
         });
+        chunk.data_pages.push(written);
         chunk.values += page.values;
         chunk.rows += page.rows;
         page.clear();
         Ok(())
     }
 
-    /// Makes the page of the dictionary, and the Bloom filter of its values.
-    fn end_dictionary(&mut self, dictionary: &Dictionary, compressor: &mut Compressor) -> Result<(), EncodeError> {
+    /// Makes the page of the dictionary, and the Bloom filter of its values. A complete one has all values of the column.
+    fn end_dictionary(
+        &mut self,
+        dictionary: &Dictionary,
+        is_complete: bool,
+        compressor: &mut Compressor,
+    ) -> Result<(), EncodeError> {
         if self.layout.has_bloom_filter {
-            let mut bloom_filter = Sbbf::new_with_ndv_fpp(BLOOM_FILTER_VALUES, BLOOM_FILTER_ERRORS)?;
+            let values = if is_complete { dictionary.len().max(1) as u64 } else { BLOOM_FILTER_VALUES };
+            let mut bloom_filter = Sbbf::new_with_ndv_fpp(values, BLOOM_FILTER_ERRORS)?;
             for text in dictionary.texts() {
                 bloom_filter.insert(text);
             }
             self.bloom_filter = Some(bloom_filter);
         }
+        let compressed = compressor.compressed_dictionary(dictionary.plain())?;
         let page = Page::DictionaryPage {
-            buf: compressor.compressed_dictionary(dictionary.plain())?,
+            buf: compressed.clone(),
             num_values: narrowed(dictionary.len())?,
             encoding: Encoding::PLAIN,
             is_sorted: false,
         };
         let chunk = &mut self.chunk;
         chunk.uncompressed_length += write_page(&mut chunk.dictionary_page, page, dictionary.plain().len())?;
+        compressor.reuse(compressed);
         Ok(())
     }
 
@@ -238,7 +254,7 @@ impl Column {
             self.end_page(compressor)?;
         }
         if let Some(dictionary) = self.dictionary.take() {
-            self.end_dictionary(&dictionary, compressor)?;
+            self.end_dictionary(&dictionary, true, compressor)?;
         }
         let Self { descriptor, layout, bloom_filter, chunk, .. } = self;
         let dictionary_length = chunk.dictionary_page.len();
@@ -284,8 +300,7 @@ impl Column {
             filter.fold_to_target_fpp(BLOOM_FILTER_ERRORS);
             filter
         });
-        let bytes =
-            if dictionary_length > 0 { [chunk.dictionary_page, chunk.data_pages].concat() } else { chunk.data_pages };
+        let bytes = std::iter::once(chunk.dictionary_page).chain(chunk.data_pages).collect::<Vec<_>>().concat();
         let close = ColumnCloseResult {
             bytes_written: bytes.len() as u64,
             rows_written: chunk.rows as u64,
@@ -299,17 +314,29 @@ impl Column {
 }
 
 impl OpenPage {
-    /// About the length before compression.
-    #[inline]
-    fn length(&self) -> usize {
-        // Indexes are packed, and levels even more.
-        self.definitions.len() / 2 + self.repetitions.len() / 2 + self.indexes.len() * 2 + self.plain.len()
+    fn new(layout: Layout) -> Self {
+        Self {
+            repetitions: Levels::new(1),
+            definitions: Levels::new(layout.max_definition),
+            values: 0,
+            nulls: 0,
+            rows: 0,
+            indexes: Vec::new(),
+            plain: PlainValues::default(),
+            bounds: Bounds::default(),
+        }
     }
 
-    /// Keeps the memory for the next page.
+    /// About the length before compression.
+    #[inline]
+    fn length(&self, layout: Layout) -> usize {
+        let levels = usize::from(layout.max_definition > 0) + usize::from(layout.is_in_list);
+        // Indexes are packed, and levels even more.
+        self.values / 2 * levels + self.indexes.len() * 2 + self.plain.len()
+    }
+
+    /// Keeps the memory for the next page. The levels are moved to their page.
     fn clear(&mut self) {
-        self.repetitions.clear();
-        self.definitions.clear();
         self.indexes.clear();
         self.plain.clear();
         (self.values, self.nulls, self.rows) = (0, 0, 0);
@@ -317,10 +344,10 @@ impl OpenPage {
 }
 
 /// Appends levels with their length.
-fn push_encoded_levels(output: &mut Vec<u8>, values: &[u8], largest: u8) -> Result<(), EncodeError> {
+fn push_levels(output: &mut Vec<u8>, levels: &mut Levels) -> Result<(), EncodeError> {
     let start = output.len();
     output.extend_from_slice(&[0; 4]);
-    levels::encode(values, levels::bit_width(largest.into()), output);
+    levels.take(output);
     let length: u32 = narrowed(output.len() - start - 4)?;
     if let Some(place) = output.get_mut(start..start + 4) {
         place.copy_from_slice(&length.to_le_bytes());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zstd::zstd_safe::CParameter;
 
-use crate::error::EncodeError;
+use crate::{error::EncodeError, plain::PlainValues};
 
 /// The level of texts, which is the one that a file names.
 pub(crate) const ZSTD_LEVEL: i32 = 3;
@@ -37,11 +37,13 @@ pub(crate) struct Compressor {
 
 impl Compressor {
     pub(crate) fn new() -> Result<Self, EncodeError> {
-        let of_level = |level| zstd::bulk::Compressor::new(level).map_err(EncodeError::Compression);
-        let (mut texts, values) = (of_level(ZSTD_LEVEL)?, of_level(VALUE_LEVEL)?);
-        for parameter in TEXT_PARAMETERS {
-            texts.set_parameter(parameter).map_err(EncodeError::Compression)?;
-        }
+        let with = |level, parameters: &[CParameter]| {
+            let mut zstd = zstd::bulk::Compressor::new(level)?;
+            parameters.iter().try_for_each(|parameter| zstd.set_parameter(*parameter))?;
+            Ok(zstd)
+        };
+        let texts = with(ZSTD_LEVEL, &TEXT_PARAMETERS).map_err(EncodeError::Compression)?;
+        let values = with(VALUE_LEVEL, &[]).map_err(EncodeError::Compression)?;
         Ok(Self { texts, values, body: Vec::new(), output: Vec::new() })
     }
 
@@ -51,19 +53,30 @@ impl Compressor {
         &mut self.body
     }
 
-    /// Compresses the page that was put together.
-    pub(crate) fn compressed_body(&mut self, content: Content) -> Result<Bytes, EncodeError> {
+    /// Compresses the page that was put together, with the values that belong after it, and returns its length before.
+    /// [`Self::reuse`] takes its memory back.
+    pub(crate) fn compressed_body(
+        &mut self,
+        plain: &mut PlainValues,
+        content: Content,
+    ) -> Result<(Bytes, usize), EncodeError> {
         let Self { texts, values, body, output } = self;
         let zstd = match content {
             Content::Texts => texts,
             Content::Values => values,
         };
-        compress(zstd, body, output)
+        let page = plain.after(body);
+        Ok((compress(zstd, page, output)?, page.len()))
     }
 
     /// Compresses the page of a dictionary.
     pub(crate) fn compressed_dictionary(&mut self, page: &[u8]) -> Result<Bytes, EncodeError> {
         compress(&mut self.texts, page, &mut self.output)
+    }
+
+    /// Takes back the memory of a page that is written.
+    pub(crate) fn reuse(&mut self, page: Bytes) {
+        self.output = page.into();
     }
 }
 
@@ -75,7 +88,7 @@ fn compress(
     output.clear();
     output.reserve(zstd::zstd_safe::compress_bound(page.len()));
     zstd.compress_to_buffer(page, output).map_err(EncodeError::Compression)?;
-    Ok(Bytes::copy_from_slice(output))
+    Ok(std::mem::take(output).into())
 }
 
 #[cfg(test)]
@@ -89,7 +102,7 @@ mod tests {
         let mut compressor = Compressor::new().unwrap();
         [Content::Texts, Content::Values].map(|content| {
             compressor.empty_body().extend_from_slice(page);
-            let compressed = compressor.compressed_body(content).unwrap();
+            let (compressed, _) = compressor.compressed_body(&mut PlainValues::default(), content).unwrap();
             assert_eq!(zstd::bulk::decompress(&compressed, page.len()).unwrap(), page);
             compressed.len()
         })

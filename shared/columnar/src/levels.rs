@@ -9,6 +9,55 @@ pub(crate) fn bit_width(largest: u32) -> u8 {
     u8::try_from(u32::BITS - largest.leading_zeros()).unwrap_or(u8::MAX).max(1)
 }
 
+/// The repetition or definition levels of a page, encoded while they are pushed: those of most columns are all the same.
+#[derive(Debug)]
+pub(crate) struct Levels {
+    bit_width: u8,
+    encoded: Vec<u8>,
+    /// The levels after those that are encoded, which are packed together.
+    packed: Vec<u8>,
+    /// The level after those, and how often it is there.
+    level: u8,
+    run: usize,
+}
+
+impl Levels {
+    pub(crate) fn new(largest: u8) -> Self {
+        Self { bit_width: bit_width(largest.into()), encoded: Vec::new(), packed: Vec::new(), level: 0, run: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, level: u8) {
+        if level != self.level {
+            self.end_run();
+            self.level = level;
+        }
+        self.run += 1;
+    }
+
+    /// Does what [`encode`] does at the end of a run.
+    fn end_run(&mut self) {
+        let Self { bit_width, encoded, packed, level, run } = self;
+        let missing = (GROUP - packed.len() % GROUP) % GROUP;
+        let is_run = *run >= missing + GROUP;
+        packed.resize(packed.len() + if is_run { missing } else { *run }, *level);
+        if is_run {
+            pack(packed, *bit_width, encoded);
+            packed.clear();
+            write_run(*run - missing, (*level).into(), *bit_width, encoded);
+        }
+        *run = 0;
+    }
+
+    /// Moves the levels to the output, like [`encode`]. Keeps the memory for the next page.
+    pub(crate) fn take(&mut self, output: &mut Vec<u8>) {
+        self.end_run();
+        pack(&self.packed, self.bit_width, &mut self.encoded);
+        output.append(&mut self.encoded);
+        self.packed.clear();
+    }
+}
+
 /// Appends values below two to the power of `bit_width`.
 pub(crate) fn encode<T: Copy + PartialEq + Into<u32>>(values: &[T], bit_width: u8, output: &mut Vec<u8>) {
     // The values before `at` that are not written yet.
@@ -132,6 +181,23 @@ mod tests {
             let mask = (1 << bit_width) - 1;
             let values: Vec<u32> = runs.iter().flat_map(|(value, run)| vec![value & mask; *run]).collect();
             prop_assert_eq!(decoded(&encoded(&values, bit_width), bit_width, values.len()), values);
+        }
+
+        #[test]
+        fn levels_are_encoded_like_other_values(runs in prop::collection::vec((0_u8..4, 1_usize..40), 0..60)) {
+            let values: Vec<u8> = runs.iter().flat_map(|(level, run)| vec![*level; *run]).collect();
+            let mut expected = Vec::new();
+            encode(&values, 2, &mut expected);
+            let mut levels = Levels::new(3);
+            // The second page is as the first.
+            for _ in 0..2 {
+                for level in &values {
+                    levels.push(*level);
+                }
+                let mut found = Vec::new();
+                levels.take(&mut found);
+                prop_assert_eq!(&found, &expected);
+            }
         }
     }
 }
