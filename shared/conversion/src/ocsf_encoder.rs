@@ -1,9 +1,9 @@
 //! The encoder of `OCSF_PARQUET`: a record of OCSF for each line, and a file for each class that occurs.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use domain::{
-    block::{BlockId, StoredBlock},
+    block::{BlockId, MAX_BLOCK_RAW_LENGTH, StoredBlock},
     encoded_object::{Content, EncodedObject, OcsfRecords},
     encoding::Encoding,
     export_format::ExportFormat,
@@ -12,16 +12,17 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::PortError;
-use ocsf::{InvalidEvent, InvalidTable, Table, encoder_version, map, to_parquet};
+use ocsf::{ClassFile, InvalidEvent, InvalidTable, OcsfEvent, Table, encoder_version, map};
 
 use crate::block_lines::BlockLines;
 
-/// The NDJSON that the files of some consecutive blocks hold together. It bounds the memory of a run, which has the lines, the
-/// columns of one class, and the finished files at a time.
+/// The NDJSON that the files of some consecutive blocks hold together. With [`OCSF_STORED_LENGTH`] it bounds the memory of a run,
+/// which has the lines, the columns of one row group, these files, and those that are uploaded: at most 256 MiB in all, see
+/// [`ClassFile`].
 const OCSF_RAW_LENGTH: u64 = 32 * 1024 * 1024;
 
-/// The length that an event counts as, if it is shorter: its record takes kilobytes of memory however short it is. So files have
-/// at most 65,536 records and those of one block together.
+/// The length that an event counts as, if it is shorter, so that files have at most 65,536 records and those of one block
+/// together. A record is kept as [`Record`], and its values are written however short its line is.
 const MIN_RECORD_LENGTH: u64 = 512;
 
 /// The compressed length of those blocks.
@@ -56,16 +57,19 @@ pub struct OcsfEncoder {
     blocks: BlockLines,
     /// The lines of all blocks that pass the filter.
     lines: Vec<u8>,
-    /// Each block with the end of its lines.
-    ends: Vec<(BlockId, usize)>,
+    records: Vec<Record>,
     stored_length: u64,
 }
 
-/// The lines of one class.
-#[derive(Debug, Default)]
-struct OfClass {
-    content: Content,
-    other: u64,
+/// The place of a line, and what decides about the place of its record. The record itself is made when its file is written.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    class: Class,
+    time: u64,
+    is_other: bool,
+    /// The line with its line feed.
+    start: usize,
+    end: usize,
 }
 
 impl OcsfEncoder {
@@ -74,16 +78,23 @@ impl OcsfEncoder {
             version: ocsf.version,
             table: Table::new(&ocsf.classes),
             blocks,
-            lines: Vec::new(),
-            ends: Vec::new(),
+            // At once, so that they don't move as they grow. Pages that are never written to take no memory.
+            lines: Vec::with_capacity(usize::try_from(OCSF_RAW_LENGTH).unwrap_or(0) + MAX_BLOCK_RAW_LENGTH),
+            records: Vec::new(),
             stored_length: 0,
         }
     }
 
     pub(crate) fn push(&mut self, block: &StoredBlock) -> Result<(), PortError> {
+        let table = self.table.as_ref().map_err(failed)?;
         let lines = self.blocks.next(block)?;
-        self.lines.extend_from_slice(&lines);
-        self.ends.push((block.id, self.lines.len()));
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let record = map(event(line), self.version, table).map_err(|error| fault(block.id, error))?;
+            let start = self.lines.len();
+            let OcsfEvent { class, time, is_other, .. } = record;
+            self.records.push(Record { class, time, is_other, start, end: start + line.len() });
+            self.lines.extend_from_slice(line);
+        }
         // The share of the block's bytes that its kept lines have.
         let kept = (lines.len() as u64).saturating_mul(block.deflate.len() as u64);
         self.stored_length += kept / u64::from(block.raw_length).max(1);
@@ -92,7 +103,7 @@ impl OcsfEncoder {
 
     /// Returns the length of the lines, each of which counts as [`MIN_RECORD_LENGTH`] at least.
     pub(crate) fn raw_length(&self) -> u64 {
-        (self.lines.len() as u64).max(self.blocks.content.event_count * MIN_RECORD_LENGTH)
+        (self.lines.len() as u64).max(self.records.len() as u64 * MIN_RECORD_LENGTH)
     }
 
     /// Returns the compressed length of the blocks, which is near that of the files.
@@ -101,31 +112,33 @@ impl OcsfEncoder {
     }
 
     /// Returns the objects in the order of the numbers of their classes.
-    pub(crate) fn finish(self) -> Result<Vec<EncodedObject>, PortError> {
-        let table = self.table.map_err(|error| failed(&error.to_string()))?;
-        let mut classes: BTreeMap<Class, OfClass> = BTreeMap::new();
-        let mut records = Vec::new();
-        let mut start = 0;
-        for (block, end) in &self.ends {
-            let lines = self.lines.get(start..*end).unwrap_or_default();
-            start = *end;
-            for line in lines.split_inclusive(|byte| *byte == b'\n') {
-                let event = line.strip_suffix(b"\n").unwrap_or(line);
-                let record = map(event, self.version, &table).map_err(|error| fault(*block, error))?;
-                let of_class = classes.entry(record.class).or_default();
-                of_class.content.add_line(line, Timestamp::from_millis(record.time).unwrap_or(Timestamp::MAX));
-                of_class.other += u64::from(record.is_other);
-                records.push(record);
-            }
-        }
-        let mut objects = Vec::new();
-        for (class, OfClass { content, other }) in classes {
-            let file = to_parquet(class, self.version, &records).map_err(|error| failed(&error.to_string()))?;
-            let Some(bytes) = file else { continue };
-            objects.push(EncodedObject { bytes: bytes.into(), content, records: Some(OcsfRecords { class, other }) });
-        }
-        Ok(objects)
+    pub(crate) fn finish(mut self) -> Result<Vec<EncodedObject>, PortError> {
+        // Records of one time stay in the order of their blocks.
+        self.records.sort_by_key(|record| (record.class, record.time));
+        self.records.chunk_by(|one, other| one.class == other.class).map(|records| self.object(records)).collect()
     }
+
+    /// Returns the object of some records of one class, in their order.
+    fn object(&self, records: &[Record]) -> Result<EncodedObject, PortError> {
+        let table = self.table.as_ref().map_err(failed)?;
+        let class = records.first().map_or(Class::ApiActivity, |record| record.class);
+        let mut file = ClassFile::new(class, self.version).map_err(failed)?;
+        let mut content = Content::default();
+        let mut other = 0;
+        for record in records {
+            let line = self.lines.get(record.start..record.end).unwrap_or_default();
+            file.push(&map(event(line), self.version, table).map_err(failed)?).map_err(failed)?;
+            content.add_line(line, Timestamp::from_millis(record.time).unwrap_or(Timestamp::MAX));
+            other += u64::from(record.is_other);
+        }
+        let bytes = file.finish().map_err(failed)?;
+        Ok(EncodedObject { bytes: bytes.into(), content, records: Some(OcsfRecords { class, other }) })
+    }
+}
+
+/// Returns a line without its line feed.
+fn event(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 /// Returns the error of a line that ingest would not have stored: somebody else wrote its block, although its checksums are right.
@@ -133,8 +146,8 @@ fn fault(block: BlockId, error: InvalidEvent) -> PortError {
     PortError::corrupt_block(block, format!("block {block}: {error}")).caused_by(error)
 }
 
-fn failed(detail: &str) -> PortError {
-    PortError::internal("encode object", format!("the files of OCSF failed: {detail}"))
+fn failed(error: impl Display) -> PortError {
+    PortError::internal("encode object", format!("the files of OCSF failed: {error}"))
 }
 
 #[cfg(test)]
@@ -182,7 +195,8 @@ mod tests {
         let at = |minute: &str| Timestamp::parse(&format!("2026-11-21T23:{minute}:00Z")).unwrap();
         assert_eq!(authentication.records, Some(OcsfRecords { class: Class::Authentication, other: 0 }));
         assert_eq!(authentication.content.raw_length, lines.len() as u64);
-        let same = block(3, &[&line("1", 9, "LOGIN"), &line("4", 6, "LOGOUT")]);
+        // In the order of the file, which is that of the times.
+        let same = block(3, &[&line("4", 6, "LOGOUT"), &line("1", 9, "LOGIN")]);
         assert_eq!((authentication.content.crc32, authentication.content.event_count), (same.crc32, 2));
         assert_eq!((authentication.content.oldest_event, authentication.content.newest_event), (at("06"), at("09")));
         assert_eq!(api.records, Some(OcsfRecords { class: Class::ApiActivity, other: 1 }));

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use domain::ocsf::{Class, Version};
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, Type as PhysicalType, ZstdLevel},
-    column::writer::ColumnWriter,
-    data_type::ByteArray,
     errors::ParquetError,
     file::{
         properties::{WriterProperties, WriterVersion},
@@ -14,10 +12,11 @@ use parquet::{
     },
     schema::types::{ColumnPath, Type, TypePtr},
 };
-use serde_json::Value;
 
 use crate::{
     columns::{Column, Kind, columns},
+    leaves::{Leaves, Shape},
+    put::put_record,
     record::OcsfEvent,
 };
 
@@ -39,53 +38,68 @@ const ZSTD_LEVEL: i32 = 3;
 const PAGE_LENGTH: usize = 400 * 1024;
 const BATCH_VALUES: usize = 2;
 
-/// Returns the file with the records of `class` among `records`, ordered by time; of one time, in the given order. `None` if
-/// there is none.
-///
-/// # Errors
-/// Never in practice: tests compare the columns with the records of every class.
-pub fn to_parquet(class: Class, version: Version, records: &[OcsfEvent<'_>]) -> Result<Option<Vec<u8>>, ParquetError> {
-    let mut records: Vec<_> = records.iter().filter(|record| record.class == class).collect();
-    if records.is_empty() {
-        return Ok(None);
-    }
-    records.sort_by_key(|record| record.time);
+/// The memory of the columns at which a row group ends. They hold each text once more, besides its line; a record adds at most
+/// some MiB, since its texts are those of a line of 256 KiB. The converter has at most 256 MiB: the pages of a run (35), the files
+/// that are uploaded (twice 16 MiB of compressed blocks, more only if action, request and actor have nearly all bytes of the
+/// lines: four times), 33 MiB of lines, these columns, and the files that are made (as those before).
+const ROW_GROUP_MEMORY: u64 = 16 * 1024 * 1024;
 
-    let columns = columns(class, version);
-    let mut leaves = Leaves::default();
-    for column in &columns {
-        leaves.add(&column.kind);
-    }
-    for record in records {
-        let record = serde_json::to_value(record).map_err(|error| ParquetError::External(error.into()))?;
-        let mut at = 0;
-        for column in &columns {
-            at += leaves.put_field(at, column, record.get(column.name), Levels::default())?;
-        }
+/// The capacity of a file that is made, so that it does not move as it grows. Pages that are never written to take no memory.
+const FILE_CAPACITY: usize = 40 * 1024 * 1024;
+
+/// A file with records of one class.
+#[expect(missing_debug_implementations, reason = "the writer of the crate has none")]
+pub struct ClassFile {
+    shape: Shape,
+    leaves: Leaves,
+    writer: SerializedFileWriter<Vec<u8>>,
+}
+
+impl ClassFile {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Never in practice: tests make files of every class.
+    pub fn new(class: Class, version: Version) -> Result<Self, ParquetError> {
+        let columns = columns(class, version);
+        let message = Type::group_type_builder("record").with_fields(fields(&columns)?).build()?;
+        let (shape, leaves) = Leaves::of(&columns);
+        let output = Vec::with_capacity(FILE_CAPACITY);
+        let writer = SerializedFileWriter::new(output, Arc::new(message), Arc::new(properties(version)?))?;
+        Ok(Self { shape, leaves, writer })
     }
 
-    let message = Type::group_type_builder("record").with_fields(fields(&columns)?).build()?;
-    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(message), Arc::new(properties(version)?))?;
-    let mut row_group = writer.next_row_group()?;
-    let mut leaves = leaves.0.into_iter();
-    while let (Some(mut column), Some(leaf)) = (row_group.next_column()?, leaves.next()) {
-        let (definitions, repetitions) = (Some(leaf.definitions.as_slice()), Some(leaf.repetitions.as_slice()));
-        match (column.untyped(), leaf.values) {
-            (ColumnWriter::ByteArrayColumnWriter(writer), Values::Text(values)) => {
-                writer.write_batch(&values, definitions, repetitions)?;
-            }
-            (ColumnWriter::Int32ColumnWriter(writer), Values::Integer(values)) => {
-                writer.write_batch(&values, definitions, repetitions)?;
-            }
-            (ColumnWriter::Int64ColumnWriter(writer), Values::Long(values)) => {
-                writer.write_batch(&values, definitions, repetitions)?;
-            }
-            _ => return Err(ParquetError::General("a column has another type than its values".to_owned())),
-        }
-        column.close()?;
+    /// Appends a record of the class. They come in the order of their times.
+    ///
+    /// # Errors
+    /// Never in practice: tests compare the columns with the records of every class.
+    pub fn push(&mut self, record: &OcsfEvent<'_>) -> Result<(), ParquetError> {
+        put_record(record, &self.shape, &mut self.leaves).map_err(|error| ParquetError::External(error.into()))?;
+        if self.leaves.memory() >= ROW_GROUP_MEMORY { self.end_row_group() } else { Ok(()) }
     }
-    row_group.close()?;
-    writer.into_inner().map(Some)
+
+    fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        let mut row_group = self.writer.next_row_group()?;
+        let mut leaves = self.leaves.leaves_mut();
+        while let (Some(mut column), Some(leaf)) = (row_group.next_column()?, leaves.next()) {
+            let texts = leaf.write(column.untyped())?;
+            column.close()?;
+            leaf.clear(texts);
+        }
+        row_group.close()?;
+        Ok(())
+    }
+
+    /// Returns the file.
+    ///
+    /// # Errors
+    /// Those of [`ClassFile::push`].
+    pub fn finish(mut self) -> Result<Vec<u8>, ParquetError> {
+        if self.leaves.memory() > 0 {
+            self.end_row_group()?;
+        }
+        self.writer.into_inner()
+    }
 }
 
 fn properties(version: Version) -> Result<WriterProperties, ParquetError> {
@@ -144,150 +158,22 @@ fn field(name: &str, kind: &Kind, repetition: Repetition) -> Result<TypePtr, Par
     Ok(Arc::new(built))
 }
 
-/// The levels of Parquet's nested columns: how many optional or repeated ancestors are there, and which of them repeats.
-#[derive(Clone, Copy, Debug, Default)]
-struct Levels {
-    definition: i16,
-    repetition: i16,
-}
-
-impl Levels {
-    fn present(self) -> Self {
-        Self { definition: self.definition + 1, ..self }
-    }
-
-    /// Returns the levels of an element. Lists and maps are not nested, so their level is 1.
-    fn element(self, number: usize) -> Self {
-        Self { definition: self.definition + 1, repetition: if number == 0 { self.repetition } else { 1 } }
-    }
-}
-
-/// A column of the file.
-#[derive(Debug)]
-struct Leaf {
-    values: Values,
-    definitions: Vec<i16>,
-    repetitions: Vec<i16>,
-}
-
-#[derive(Debug)]
-enum Values {
-    Text(Vec<ByteArray>),
-    Integer(Vec<i32>),
-    Long(Vec<i64>),
-}
-
-impl Leaf {
-    fn put(&mut self, value: Option<&Value>, levels: Levels) -> Result<(), ParquetError> {
-        self.definitions.push(levels.definition);
-        self.repetitions.push(levels.repetition);
-        let Some(value) = value else { return Ok(()) };
-        let wrong = || ParquetError::General(format!("a record has {value} in a column of another type"));
-        match &mut self.values {
-            Values::Text(texts) => texts.push(value.as_str().ok_or_else(wrong)?.into()),
-            Values::Integer(numbers) => {
-                let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
-                numbers.push(number.ok_or_else(wrong)?);
-            }
-            Values::Long(numbers) => numbers.push(value.as_i64().ok_or_else(wrong)?),
-        }
-        Ok(())
-    }
-}
-
-/// The columns of the file, in the order of the schema.
-#[derive(Debug, Default)]
-struct Leaves(Vec<Leaf>);
-
-impl Leaves {
-    fn add(&mut self, kind: &Kind) {
-        let values = match kind {
-            Kind::Text => Values::Text(Vec::new()),
-            Kind::Integer => Values::Integer(Vec::new()),
-            Kind::Long => Values::Long(Vec::new()),
-            Kind::Struct(columns) => {
-                for column in columns {
-                    self.add(&column.kind);
-                }
-                return;
-            }
-            Kind::List(element) => return self.add(element),
-            Kind::TextMap => {
-                self.add(&Kind::Text);
-                return self.add(&Kind::Text);
-            }
-        };
-        self.0.push(Leaf { values, definitions: Vec::new(), repetitions: Vec::new() });
-    }
-
-    /// Adds a field's value, if it has one, to the leaves from `at` on. Returns the number of its leaves.
-    fn put_field(
-        &mut self,
-        at: usize,
-        column: &Column,
-        value: Option<&Value>,
-        levels: Levels,
-    ) -> Result<usize, ParquetError> {
-        let levels = if !column.required && value.is_some() { levels.present() } else { levels };
-        self.put(at, &column.kind, value, levels)
-    }
-
-    fn put(&mut self, at: usize, kind: &Kind, value: Option<&Value>, levels: Levels) -> Result<usize, ParquetError> {
-        match kind {
-            Kind::Text | Kind::Integer | Kind::Long => {
-                self.leaf(at)?.put(value, levels)?;
-                Ok(1)
-            }
-            Kind::Struct(columns) => {
-                let mut used = 0;
-                for column in columns {
-                    let value = value.and_then(|value| value.get(column.name));
-                    used += self.put_field(at + used, column, value, levels)?;
-                }
-                Ok(used)
-            }
-            Kind::List(element) => {
-                let elements = value.and_then(Value::as_array).filter(|elements| !elements.is_empty());
-                let Some(elements) = elements else { return self.put(at, element, None, levels) };
-                let mut used = 0;
-                for (number, value) in elements.iter().enumerate() {
-                    used = self.put(at, element, Some(value), levels.element(number))?;
-                }
-                Ok(used)
-            }
-            Kind::TextMap => {
-                let entries = value.and_then(Value::as_object).filter(|entries| !entries.is_empty());
-                if entries.is_none() {
-                    self.leaf(at)?.put(None, levels)?;
-                    self.leaf(at + 1)?.put(None, levels)?;
-                }
-                for (number, (name, value)) in entries.into_iter().flatten().enumerate() {
-                    self.leaf(at)?.put(Some(&Value::String(name.clone())), levels.element(number))?;
-                    self.leaf(at + 1)?.put(Some(value), levels.element(number))?;
-                }
-                Ok(2)
-            }
-        }
-    }
-
-    fn leaf(&mut self, at: usize) -> Result<&mut Leaf, ParquetError> {
-        self.0.get_mut(at).ok_or_else(|| ParquetError::General(format!("there is no column {at}")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::iter;
 
     use bytes::Bytes;
     use domain::ocsf::OwnRules;
-    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::{
+        file::reader::{FileReader, SerializedFileReader},
+        record::{Field, Row},
+    };
 
     use super::*;
     use crate::{mapping::map, table::Table};
 
     #[test]
-    fn records_are_in_order_of_time_and_pages_of_the_longest_lines_have_less_than_1_mb() {
+    fn pages_of_the_longest_lines_have_less_than_1_mb() {
         let table = Table::new(&OwnRules::default()).unwrap();
         let lines: Vec<_> = (10..30)
             .map(|second| {
@@ -298,11 +184,11 @@ mod tests {
                 format!("{head}{filler}\"}}")
             })
             .collect();
-        let map = |line| map(str::as_bytes(line), Version::V1_8_0, &table).unwrap();
-        let records: Vec<_> = lines.iter().rev().map(|line| map(line)).collect();
-        let file = to_parquet(Class::ApiActivity, Version::V1_8_0, &records).unwrap().unwrap();
-        let ordered: Vec<_> = lines.iter().map(|line| map(line)).collect();
-        assert_eq!(to_parquet(Class::ApiActivity, Version::V1_8_0, &ordered).unwrap().unwrap(), file);
+        let mut file = ClassFile::new(Class::ApiActivity, Version::V1_8_0).unwrap();
+        for line in &lines {
+            file.push(&map(line.as_bytes(), Version::V1_8_0, &table).unwrap()).unwrap();
+        }
+        let file = file.finish().unwrap();
 
         let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
         let row_group = reader.get_row_group(0).unwrap();
@@ -312,5 +198,66 @@ mod tests {
         });
         let longest = lengths.max().unwrap();
         assert!((500_000..1_000_000).contains(&longest), "{longest}");
+    }
+
+    /// Returns the file of records of one class, and the most memory that its columns took.
+    fn file_of(lines: impl Iterator<Item = String>) -> (Bytes, u64) {
+        let table = Table::new(&OwnRules::default()).unwrap();
+        let mut file = ClassFile::new(Class::ApiActivity, Version::V1_8_0).unwrap();
+        let mut most = 0;
+        for line in lines {
+            file.push(&map(line.as_bytes(), Version::V1_8_0, &table).unwrap()).unwrap();
+            most = most.max(file.leaves.memory());
+        }
+        (file.finish().unwrap().into(), most)
+    }
+
+    fn line(number: usize, fields: &str) -> String {
+        format!(r#"{{"id":"{number}","eventTimestamp":"2026-01-01T00:00:00Z","action":"QUERY",{fields}}}"#)
+    }
+
+    /// Short events, long ones, and those with the most values that a line can have.
+    #[test]
+    fn row_groups_bound_the_memory_of_columns() {
+        let targets = vec!["1"; 120_000].join(",");
+        let many = |number| line(number, &format!(r#""targets":[{targets}],"targetType":"T""#));
+        let text = "x".repeat(200_000);
+        let long = |number| line(number, &format!(r#""auditPayload":"{text}""#));
+        for (count, file) in [
+            (60_000, file_of((0..60_000).map(|number| line(number, r#""a":1"#)))),
+            (100, file_of((0..100).map(long))),
+            (20, file_of((0..20).map(many))),
+        ] {
+            let (bytes, most) = file;
+            assert!(most < ROW_GROUP_MEMORY, "{most}");
+            let reader = SerializedFileReader::new(bytes).unwrap();
+            let groups = reader.metadata().row_groups();
+            assert!(groups.len() > 1, "{count}");
+            assert_eq!(groups.iter().map(|group| group.num_rows()).sum::<i64>(), count);
+            assert!(groups.iter().all(|group| group.compressed_size() < 17 << 20));
+        }
+    }
+
+    fn field<'a>(row: &'a Row, name: &str) -> &'a Field {
+        row.get_column_iter().find(|(column, _)| *column == name).unwrap().1
+    }
+
+    #[test]
+    fn a_row_that_has_all_values_in_one_list_is_read_back() {
+        let targets: Vec<_> = (0..20_000).map(|number| number.to_string()).collect();
+        let (bytes, _) = file_of((0..3).map(|number| line(number, &format!(r#""targets":[{}]"#, targets.join(",")))));
+        let reader = SerializedFileReader::new(bytes).unwrap();
+        let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), 3);
+        for (number, row) in rows.iter().enumerate() {
+            let Field::Group(metadata) = field(row, "metadata") else { unreachable!("{row}") };
+            assert_eq!(*field(metadata, "uid"), Field::Str(number.to_string()));
+            let Field::ListInternal(resources) = field(row, "resources") else { unreachable!("{row}") };
+            let uids = resources.elements().iter().map(|resource| match resource {
+                Field::Group(resource) => field(resource, "uid").to_string(),
+                other => unreachable!("{other}"),
+            });
+            assert!(uids.eq(targets.iter().map(|target| format!("\"{target}\""))));
+        }
     }
 }

@@ -6,13 +6,15 @@
 mod columns;
 mod file;
 mod json;
+mod leaves;
 mod mapping;
+mod put;
 mod record;
 mod table;
 
 pub use self::{
     columns::{Column, Kind, columns},
-    file::{encoder_version, to_parquet},
+    file::{ClassFile, encoder_version},
     mapping::{InvalidEvent, map},
     record::OcsfEvent,
     table::{InvalidTable, Table},

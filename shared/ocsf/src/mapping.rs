@@ -20,6 +20,10 @@ use crate::{
 /// The name of what a class requires and an event doesn't tell.
 const UNKNOWN: &str = "Unknown";
 
+/// The most bytes of `targetType` that the resources of a record have together. Otherwise an event with one long type and very many
+/// targets would become a record of gigabytes.
+const MAX_INHERITED_LENGTH: usize = 64 * 1024;
+
 /// The number of a value that the schema doesn't know.
 const OTHER_ID: u8 = 99;
 
@@ -346,12 +350,16 @@ impl<'a> Source<'a> {
 
     fn resources(&mut self, Targets { list, kind: target_type }: Targets<'a>) -> Option<Vec<Resource<'a>>> {
         let all = list.iter().all(|target| target.whole);
+        let inherited = target_type.as_ref().filter(|kind| {
+            let heirs = list.iter().filter(|target| target.r#type.is_none()).count();
+            heirs.saturating_mul(kind.len()) <= MAX_INHERITED_LENGTH
+        });
         let resources: Vec<_> = list
             .into_iter()
             .filter(|target| target.uid.is_some() || target.name.is_some())
             .map(|Target { uid, name, r#type: own, .. }| Resource {
                 name,
-                r#type: own.or_else(|| target_type.clone()),
+                r#type: own.or_else(|| inherited.cloned()),
                 uid,
             })
             .collect();
@@ -402,6 +410,23 @@ mod tests {
         let (is_other, record) = mapped(line, Version::V1_3_0, rule);
         assert!(!is_other);
         assert_eq!((&record["type_uid"], &record["user"]["uid"]), (&300_101.into(), &"u".into()));
+    }
+
+    #[test]
+    fn targets_inherit_no_types_that_are_long_together() {
+        for (count, inherits) in [(1_024, true), (1_025, false)] {
+            let (kind, targets) = ("T".repeat(64), vec!["1"; count].join(","));
+            let line = format!(
+                r#"{{"id":"1","eventTimestamp":"2026-01-01T00:00:00Z","action":"QUERY","targets":[{targets}],"targetType":"{kind}"}}"#
+            );
+            let (_, record) = mapped(&line, Version::V1_8_0, "[]");
+            let resources = record["resources"].as_array().unwrap();
+            let types = resources.iter().filter(|resource| resource["type"] == *kind).count();
+            assert_eq!((resources.len(), types), (count, if inherits { count } else { 0 }));
+            // What no resource has stays.
+            assert_eq!(record["unmapped"]["targetType"] == format!("\"{kind}\""), !inherits);
+            assert_eq!(record["unmapped"]["targets"], Value::Null);
+        }
     }
 
     #[test]

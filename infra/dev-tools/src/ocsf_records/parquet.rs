@@ -6,7 +6,7 @@ use std::{
 
 use clap::Args;
 use domain::ocsf::{Class, OwnRules, Version};
-use ocsf::Table;
+use ocsf::{ClassFile, Table};
 
 use crate::failure::Failure;
 
@@ -35,14 +35,23 @@ pub fn run(arguments: &ParquetArguments) -> Result<(), Failure> {
     let mut lines = Vec::new();
     io::stdin().read_to_end(&mut lines).map_err(Failure::file(input()))?;
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let records: Vec<_> = lines
-        .map(|line| ocsf::map(line, arguments.ocsf_version, &table))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::InvalidFile { path: input(), reason: error.to_string() })?;
-    let file = ocsf::to_parquet(arguments.class, arguments.ocsf_version, &records)
-        .map_err(|error| Failure::InvalidFile { path: arguments.output.clone(), reason: error.to_string() })?;
-    match file {
-        Some(file) => fs::write(&arguments.output, file).map_err(Failure::file(&arguments.output)),
-        None => Ok(()),
+    let mut records = Vec::new();
+    for line in lines {
+        let record = ocsf::map(line, arguments.ocsf_version, &table)
+            .map_err(|error| Failure::InvalidFile { path: input(), reason: error.to_string() })?;
+        if record.class == arguments.class {
+            records.push(record);
+        }
     }
+    if records.is_empty() {
+        return Ok(());
+    }
+    records.sort_by_key(|record| record.time);
+    let file = ClassFile::new(arguments.class, arguments.ocsf_version).and_then(|mut file| {
+        records.iter().try_for_each(|record| file.push(record))?;
+        file.finish()
+    });
+    let file =
+        file.map_err(|error| Failure::InvalidFile { path: arguments.output.clone(), reason: error.to_string() })?;
+    fs::write(&arguments.output, file).map_err(Failure::file(&arguments.output))
 }

@@ -115,7 +115,7 @@ impl ClassLines {
         let objects = classes.into_iter().map(|class| {
             let in_order = of_class(&records, class);
             let mut content = Content::default();
-            for record in records.iter().filter(|record| record.class == class) {
+            for record in &in_order {
                 content.add_line(record.line.as_bytes(), record.time);
             }
             let other = in_order.iter().filter(|record| record.is_other).count() as u64;
