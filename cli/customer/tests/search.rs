@@ -193,13 +193,32 @@ fn files_of_all_formats_are_searched() {
     assert!(outcome.stderr.starts_with("broken: ALTERED_OBJECT"), "{}", outcome.stderr);
 }
 
+/// The files are beside the folder of the export. A line of more than 65,535 characters is elsewhere in its record.
+#[test]
+fn records_of_ocsf_are_searched_by_their_lines() {
+    let signer = Signer::generate();
+    let mut export = Export { format: ExportFormat::OcsfParquet, ..Export::new("acme", CONFIGURATION) };
+    let long = format!(
+        r#"{{"id":"long","eventTimestamp":"2026-11-21T20:45:00Z","action":"QUERY","auditPayload":"{}"}}"#,
+        "x".repeat(70_000)
+    );
+    export.add_window_of(&signer, &[&[QUERY, &long]]);
+    let copy = Copy::of(signer, export);
+    let outcome = search(&copy, &["--output", "json", "--action", "query"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (0, ""));
+    assert!(outcome.stdout == lines(&[QUERY, &long]));
+    search(&copy, &["--actor", "u-1"]).is(0, "query-1", "searched: 1 of 1 files; 1 of 2 events match\n");
+}
+
 #[test]
 fn a_parquet_file_with_other_content_is_refused() {
-    let signer = Signer::generate();
-    let mut export = Export { format: ExportFormat::Parquet, ..Export::new("acme", CONFIGURATION) };
-    export.add_window_with(&signer, &[3], |digest| digest.objects[0].crc32 ^= 1);
-    let outcome = search(&Copy::of(signer, export), &[]);
-    outcome.is(6, "", "error: the export is broken: CONTENT_MISMATCH\n");
+    for format in [ExportFormat::Parquet, ExportFormat::OcsfParquet] {
+        let signer = Signer::generate();
+        let mut export = Export { format, ..Export::new("acme", CONFIGURATION) };
+        export.add_window_with(&signer, &[3], |digest| digest.objects[0].crc32 ^= 1);
+        let outcome = search(&Copy::of(signer, export), &[]);
+        outcome.is(6, "", "error: the export is broken: CONTENT_MISMATCH\n");
+    }
 }
 
 #[test]

@@ -1,35 +1,43 @@
 //! The reader of the lines of a file, for those who compare them with a digest or search them.
 //!
-//! It reads the column `event` of the files that [`crate::ParquetEncoder`] makes, and nothing else: one page at a time, so that
-//! memory does not grow with the file. It checks every length that it reads, because a file may be damaged.
+//! It reads the column `event` of the files that [`crate::ParquetEncoder`] makes, or the lines in records of OCSF, and nothing
+//! else: one page of a column at a time, so that memory does not grow with the file. It checks every length that it reads,
+//! because a file may be damaged.
 
+mod column;
 mod compact;
 mod damage;
 mod footer;
+mod hybrid;
+mod pages;
+mod records;
 
 use std::io::{self, BufRead, Read};
 
-use zstd::bulk::Decompressor;
-
 pub use self::damage::DamagedFile;
-use self::footer::PageHeader;
+use self::{
+    footer::{Columns, Encoding, PageKind},
+    pages::Pages,
+    records::RecordLines,
+};
 
-/// The most bytes of a page before compression: the encoder makes no longer one.
+/// The most bytes of a page of events before compression: the encoder makes no longer one.
 const MAX_PAGE_LENGTH: usize = 1024 * 1024;
 
 /// The lines of a file, each with its line feed, as a stream of bytes.
 pub struct EventLines<'file> {
-    /// The pages that are not read yet, with their headers, of each row group.
-    chunks: std::vec::IntoIter<&'file [u8]>,
-    pages: &'file [u8],
+    source: Source<'file>,
     rows_left: u64,
-    decompressor: Decompressor<'static>,
-    /// The current page, in the encoding PLAIN.
-    page: Vec<u8>,
-    /// Its lines.
+    /// Those of the current page.
     lines: Vec<u8>,
     /// The bytes of `lines` that were consumed.
     consumed: usize,
+}
+
+/// The columns that have the lines.
+enum Source<'file> {
+    Events(Pages<'file>),
+    Records(Box<RecordLines<'file>>),
 }
 
 impl std::fmt::Debug for EventLines<'_> {
@@ -39,47 +47,43 @@ impl std::fmt::Debug for EventLines<'_> {
 }
 
 impl<'file> EventLines<'file> {
-    /// Opens a file.
+    /// Opens a file of typed columns or of records of OCSF.
     ///
     /// # Errors
     /// [`DamagedFile`] as [`io::ErrorKind::InvalidData`], or an error of the decompressor.
     pub fn of(file: &'file [u8]) -> io::Result<Self> {
         let footer = footer::read(file)?;
-        Ok(Self {
-            chunks: footer.chunks.into_iter(),
-            pages: &[],
-            rows_left: footer.rows,
-            decompressor: Decompressor::new()?,
-            page: Vec::with_capacity(MAX_PAGE_LENGTH),
-            lines: Vec::new(),
-            consumed: 0,
-        })
+        let source = match footer.columns {
+            Columns::Events(chunks) => Source::Events(Pages::new(chunks, MAX_PAGE_LENGTH)?),
+            Columns::Records(chunks) => Source::Records(Box::new(RecordLines::new(chunks)?)),
+        };
+        Ok(Self { source, rows_left: footer.rows, lines: Vec::new(), consumed: 0 })
     }
 
-    /// Reads the next page. False at the end of the file.
+    /// Reads the next page, or some next records. False at the end of the file.
     fn next_page(&mut self) -> Result<bool, DamagedFile> {
         self.lines.clear();
         self.consumed = 0;
-        while self.pages.is_empty() {
-            let Some(pages) = self.chunks.next() else {
-                return if self.rows_left == 0 { Ok(false) } else { Err(DamagedFile::RowCount) };
-            };
-            self.pages = pages;
-        }
-        let (header, body) = PageHeader::read(self.pages).ok_or(DamagedFile::Page)?;
-        let (compressed, after) = body.split_at_checked(header.compressed_length).ok_or(DamagedFile::Page)?;
-        if header.length > MAX_PAGE_LENGTH {
-            return Err(DamagedFile::Page);
-        }
-        let length = self.decompressor.decompress_to_buffer(compressed, &mut self.page);
-        if length.ok() != Some(header.length) {
-            return Err(DamagedFile::Page);
-        }
-        self.rows_left = self.rows_left.checked_sub(header.rows).ok_or(DamagedFile::RowCount)?;
-        self.pages = after;
-        let rows = append_lines(&self.page, &mut self.lines).ok_or(DamagedFile::Page)?;
-        if rows == header.rows { Ok(true) } else { Err(DamagedFile::RowCount) }
+        let rows = match &mut self.source {
+            Source::Events(pages) => next_events(pages, &mut self.lines)?,
+            Source::Records(records) => records.next_lines(&mut self.lines)?,
+        };
+        let Some(rows) = rows else {
+            return if self.rows_left == 0 { Ok(false) } else { Err(DamagedFile::RowCount) };
+        };
+        self.rows_left = self.rows_left.checked_sub(rows).ok_or(DamagedFile::RowCount)?;
+        Ok(true)
     }
+}
+
+/// Appends the lines of the next page of events, and returns their number.
+fn next_events(pages: &mut Pages<'_>, lines: &mut Vec<u8>) -> Result<Option<u64>, DamagedFile> {
+    let Some(header) = pages.next()? else { return Ok(None) };
+    if (header.kind, header.encoding) != (PageKind::Data, Encoding::Plain) {
+        return Err(DamagedFile::Page);
+    }
+    let rows = append_lines(pages.current(), lines).ok_or(DamagedFile::Page)?;
+    if rows == header.values { Ok(Some(rows)) } else { Err(DamagedFile::RowCount) }
 }
 
 /// Appends the texts of a page, which is in the encoding PLAIN, as lines. Returns their number. `None`: it is damaged.
@@ -89,15 +93,21 @@ fn append_lines(page: &[u8], lines: &mut Vec<u8>) -> Option<u64> {
     while !rest.is_empty() {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (line, after) = after.split_at_checked(u32::from_le_bytes(*length).try_into().ok()?)?;
-        if memchr::memchr(b'\n', line).is_some() {
-            return None;
-        }
-        lines.extend_from_slice(line);
-        lines.push(b'\n');
+        append_line(line, lines)?;
         count += 1;
         rest = after;
     }
     Some(count)
+}
+
+/// Appends a text as a line. `None`: it is not one line.
+fn append_line(line: &[u8], lines: &mut Vec<u8>) -> Option<()> {
+    if memchr::memchr(b'\n', line).is_some() {
+        return None;
+    }
+    lines.extend_from_slice(line);
+    lines.push(b'\n');
+    Some(())
 }
 
 impl BufRead for EventLines<'_> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use domain::export_format::ExportFormat;
 use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
@@ -33,9 +32,6 @@ pub enum ReadError {
     /// Any other reason.
     #[error("{0}")]
     Unreadable(String),
-    /// The caller does not read this format, which a digest names.
-    #[error("it has files of the format {0}")]
-    UnwantedFormat(ExportFormat),
 }
 
 /// The files of one export: everything below `<bucketPath>/<configuration ID>/`. A name that begins with `../` is of a file

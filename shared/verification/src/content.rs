@@ -1,4 +1,4 @@
-//! The content of an object: NDJSON, inflated as its bytes arrive, or the lines of a Parquet file.
+//! The content of an object: NDJSON, inflated as its bytes arrive, or the lines of a Parquet file, whose records may be those of OCSF.
 
 use std::io::{self, Write};
 
@@ -110,20 +110,24 @@ impl Write for Counter {
 }
 
 impl Content {
-    /// Creates a decoder that inflates no more than `limit` bytes. `None`: the content of this format is not compared.
-    pub(crate) fn new(encoding: &Encoding, limit: u64) -> Option<Result<Self, ReadError>> {
+    /// Creates a decoder that inflates no more than `limit` bytes.
+    ///
+    /// # Errors
+    /// Those of the start of a decoder.
+    pub(crate) fn new(encoding: &Encoding, limit: u64) -> Result<Self, ReadError> {
         let filter = encoding.filter.clone().map(FilterCheck::new);
         let counter = Counter { limit, crc: Crc::new(), length: 0, lines: 0, ends_with_line: false, filter };
         let decoder = match encoding.format {
             ExportFormat::NdjsonGzip => Decoder::Gzip(Box::new(GzDecoder::new(counter))),
-            ExportFormat::NdjsonZstd => match ZstdDecoder::new(counter) {
-                Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
-                Err(error) => return Some(Err(ReadError::Unreadable(format!("the decoder failed to start: {error}")))),
-            },
-            ExportFormat::Parquet => Decoder::Parquet { file: Vec::new(), counter: Box::new(counter) },
-            ExportFormat::OcsfParquet => return None,
+            ExportFormat::NdjsonZstd => {
+                let failed = |error: io::Error| ReadError::Unreadable(format!("the decoder failed to start: {error}"));
+                Decoder::Zstd(Box::new(ZstdDecoder::new(counter).map_err(failed)?))
+            }
+            ExportFormat::Parquet | ExportFormat::OcsfParquet => {
+                Decoder::Parquet { file: Vec::new(), counter: Box::new(counter) }
+            }
         };
-        Some(Ok(Self { decoder, failure: None }))
+        Ok(Self { decoder, failure: None })
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {

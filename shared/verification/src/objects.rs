@@ -90,7 +90,8 @@ pub(crate) async fn check<A: Archive + ?Sized>(
 
 /// Returns how many objects are read at the same time.
 fn concurrency(options: &Options, chain: &Chain) -> usize {
-    let is_held = options.deep && chain.digests.iter().any(|digest| digest.format == Some(ExportFormat::Parquet));
+    let is_parquet = |format| matches!(format, Some(ExportFormat::Parquet | ExportFormat::OcsfParquet));
+    let is_held = options.deep && chain.digests.iter().any(|digest| is_parquet(digest.format));
     if is_held { options.concurrency().min(PARQUET_CONCURRENCY) } else { options.concurrency() }
 }
 
@@ -332,8 +333,7 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
     let mut pieces = archive.read(name);
     let mut hash = Sha256::new();
     let mut length = 0;
-    let content = options.deep.then(|| Content::new(encoding, object.raw_length)).flatten();
-    let mut content = content.transpose()?;
+    let mut content = options.deep.then(|| Content::new(encoding, object.raw_length)).transpose()?;
     loop {
         let piece = match pieces.try_next().await {
             Ok(Some(piece)) => piece,

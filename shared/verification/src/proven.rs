@@ -2,10 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use domain::{
-    digest::{DigestObject, Hex32},
-    export_format::ExportFormat,
-};
+use domain::digest::{DigestObject, Hex32};
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest as _, Sha256};
 
@@ -48,23 +45,17 @@ enum Fetched {
 /// The outcome of the report is that of the digests and of the objects that were read.
 ///
 /// # Errors
-/// Those of [`crate::verify`], and [`ReadError::UnwantedFormat`], before any object is read, if an object here has a format
-/// that is not one of `formats`.
+/// Those of [`crate::verify`].
 pub async fn read_proven<A: Archive + ?Sized>(
     archive: &A,
     options: &Options,
     circumstances: Circumstances,
     progress: &dyn Fn(Progress<'_>),
-    formats: &[ExportFormat],
     wanted: &dyn Fn(&DigestObject) -> bool,
     take: &mut dyn FnMut(ProvenObject) -> ControlFlow<()>,
 ) -> Result<Report, ReadError> {
     let (chain, mut report) = verifier::prove_digests(archive, options, circumstances, progress).await?;
     if !is_broken(&report) {
-        let mut named = chain.digests.iter().filter_map(|digest| digest.format);
-        if let Some(unwanted) = named.find(|format| !formats.contains(format)) {
-            return Err(ReadError::UnwantedFormat(unwanted));
-        }
         read_objects(archive, options, progress, &chain, &mut report, wanted, take).await?;
         verifier::check_place(&chain, &mut report);
         verifier::advise_on_place(&chain, options, &mut report);

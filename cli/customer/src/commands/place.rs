@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use clap::Args;
-use domain::{configuration::ConfigurationId, digest::Hex32, export_format::ExportFormat, time::Timestamp};
+use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use futures::stream::LocalBoxStream;
 use host::Clock;
 use reqwest::Url;
@@ -35,14 +35,6 @@ use crate::{
     files::read_beginning,
     model::Endpoint,
 };
-
-/// The formats that commands for events read.
-pub const FORMATS_OF_EVENTS: [ExportFormat; 3] =
-    [ExportFormat::NdjsonGzip, ExportFormat::NdjsonZstd, ExportFormat::Parquet];
-
-/// The reason why such a command refuses an export.
-pub const OCSF: &str = "the export has records of OCSF for Security Lake, which this command doesn't read: docs/OCSF.md#reading \
-                        says how to read them";
 
 /// Bytes. A file with 64 public keys in PEM has a fifth of that.
 const MAX_KEY_FILE_LENGTH: u64 = 64 * 1_024;
@@ -280,9 +272,7 @@ pub fn unreadable_bucket(error: ReadError) -> Failure {
     match error {
         ReadError::Denied(reason) => Failure::BucketRefused(reason),
         ReadError::Unavailable(reason) => Failure::Unavailable(reason),
-        ReadError::NotFound | ReadError::Unreadable(_) | ReadError::UnwantedFormat(_) => {
-            Failure::Bucket(error.to_string())
-        }
+        ReadError::NotFound | ReadError::Unreadable(_) => Failure::Bucket(error.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use domain::{digest::DigestObject, export_format::ExportFormat};
+use domain::digest::DigestObject;
 use futures::TryStreamExt;
 use host::Clock;
 use terminal::grouped;
@@ -186,8 +186,7 @@ async fn proven(
             ControlFlow::Break(())
         }
     };
-    let report =
-        read_proven(source, options, circumstances.clone(), &show, ExportFormat::ALL, &wanted, &mut take).await;
+    let report = read_proven(source, options, circumstances.clone(), &show, &wanted, &mut take).await;
     display.finish();
     if let Some(failure) = failure {
         return Err(failure);

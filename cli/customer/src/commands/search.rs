@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use domain::digest::DigestObject;
 use host::Clock;
 use terminal::{ColorChoice, grouped};
-use verification::{Break, BreakCode, Progress, ProvenObject, ReadError, Report, read_proven};
+use verification::{Break, BreakCode, Progress, ProvenObject, Report, read_proven};
 
 use self::{
     event::Event,
@@ -120,14 +120,11 @@ pub async fn run(arguments: &SearchArguments, clock: &dyn Clock) -> Result<(), F
         let mut take = |object: ProvenObject| display.suspended(|| search.take(&object));
         let wanted = |object: &DigestObject| filter.may_match(object);
         let show = |progress: Progress<'_>| display.show(progress);
-        read_proven(&source, &options, circumstances, &show, &place::FORMATS_OF_EVENTS, &wanted, &mut take).await
+        read_proven(&source, &options, circumstances, &show, &wanted, &mut take).await
     };
     display.finish();
     search.end()?;
-    let report = read.map_err(|error| match error {
-        ReadError::UnwantedFormat(_) => Failure::invalid_file(&arguments.place.target, place::OCSF),
-        error => source.failure(error),
-    })?;
+    let report = read.map_err(|error| source.failure(error))?;
     search.summarize(&report, arguments.output);
     place::show_breaks(&report);
     place::conclusion(&report)

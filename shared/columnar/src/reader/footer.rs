@@ -8,17 +8,41 @@ use super::{
 use crate::encoder::PRODUCER;
 
 const MAGIC: &[u8; 4] = b"PAR1";
-const EVENT: &[u8] = b"event";
+
+/// The column of lines of a file of typed columns.
+const EVENT: [&[u8]; 1] = [b"event"];
+
+/// The columns of lines of a file of records.
+const RAW_DATA: [&[u8]; 1] = [b"raw_data"];
+const UNMAPPED_KEYS: [&[u8]; 3] = [b"unmapped", b"key_value", b"key"];
+const UNMAPPED_VALUES: [&[u8]; 3] = [b"unmapped", b"key_value", b"value"];
 
 /// Numbers of Parquet's enumerations.
 const ZSTD: u32 = 6;
 const DATA_PAGE: u32 = 0;
+const DICTIONARY_PAGE: u32 = 2;
 const PLAIN: u32 = 0;
+const PLAIN_DICTIONARY: u32 = 2;
+const RLE_DICTIONARY: u32 = 8;
+const OPTIONAL: u32 = 1;
 
 pub(super) struct Footer<'file> {
     pub(super) rows: u64,
-    /// The pages of the lines, of each row group.
-    pub(super) chunks: Vec<&'file [u8]>,
+    pub(super) columns: Columns<'file>,
+}
+
+/// The pages of the columns with the lines, of each row group.
+pub(super) enum Columns<'file> {
+    Events(Vec<&'file [u8]>),
+    Records(RecordChunks<'file>),
+}
+
+pub(super) struct RecordChunks<'file> {
+    pub(super) lines: Vec<&'file [u8]>,
+    /// Whether a record may have its line in the map.
+    pub(super) is_optional: bool,
+    pub(super) keys: Vec<&'file [u8]>,
+    pub(super) values: Vec<&'file [u8]>,
 }
 
 /// The place of a column's pages.
@@ -28,7 +52,7 @@ struct Chunk<'file> {
     codec: Option<u32>,
     length: Option<usize>,
     start: Option<usize>,
-    has_dictionary: bool,
+    dictionary: Option<usize>,
 }
 
 /// Reads the footer of a file.
@@ -42,11 +66,19 @@ pub(super) fn read(file: &[u8]) -> Result<Footer<'_>, DamagedFile> {
     let mut producer = &[][..];
     let mut rows = None;
     let mut groups = Vec::new();
+    let mut is_optional = false;
     Compact::new(footer)
         .structure(|compact, field, _| {
             match field {
+                2 => compact.list(|compact, _| {
+                    is_optional |= is_optional_line(compact)?;
+                    Some(())
+                })?,
                 3 => rows = Some(compact.number()?),
-                4 => compact.list(|compact, _| push_event_chunk(compact, &mut groups))?,
+                4 => compact.list(|compact, _| {
+                    groups.push(read_group(compact)?);
+                    Some(())
+                })?,
                 6 => producer = compact.binary()?,
                 _ => return Some(false),
             }
@@ -56,13 +88,47 @@ pub(super) fn read(file: &[u8]) -> Result<Footer<'_>, DamagedFile> {
     if !producer.starts_with(PRODUCER.as_bytes()) {
         return Err(DamagedFile::OtherProducer);
     }
-    let chunks = groups.into_iter().map(|chunk| chunk.and_then(|chunk| chunk.pages(pages)).ok_or(DamagedFile::NoLines));
-    Ok(Footer { rows: rows.ok_or(DamagedFile::Footer)?, chunks: chunks.collect::<Result<_, _>>()? })
+    let of_column = |path: &[&[u8]]| column(&groups, path, pages).ok_or(DamagedFile::NoLines);
+    let has_records = groups.iter().flatten().any(|chunk| chunk.path == RAW_DATA);
+    let columns = if has_records {
+        Columns::Records(RecordChunks {
+            lines: of_column(&RAW_DATA)?,
+            is_optional,
+            keys: of_column(&UNMAPPED_KEYS)?,
+            values: of_column(&UNMAPPED_VALUES)?,
+        })
+    } else {
+        Columns::Events(of_column(&EVENT)?)
+    };
+    Ok(Footer { rows: rows.ok_or(DamagedFile::Footer)?, columns })
 }
 
-/// Reads a row group, and appends its column of lines, or `None` if it has none.
-fn push_event_chunk<'file>(compact: &mut Compact<'file>, groups: &mut Vec<Option<Chunk<'file>>>) -> Option<()> {
-    let mut found = None;
+/// Returns the pages of a column in each row group. `pages` are those of the whole file.
+fn column<'file>(groups: &[Vec<Chunk<'file>>], path: &[&[u8]], pages: &'file [u8]) -> Option<Vec<&'file [u8]>> {
+    let mut chunks = Vec::with_capacity(groups.len());
+    for group in groups {
+        chunks.push(group.iter().find(|chunk| chunk.path == path)?.pages(pages)?);
+    }
+    Some(chunks)
+}
+
+/// Reads an element of the schema, and returns whether it is the column of a record's line, and this may be absent.
+fn is_optional_line(compact: &mut Compact<'_>) -> Option<bool> {
+    let (mut name, mut repetition) = (None, None);
+    compact.structure(|compact, field, _| {
+        match field {
+            3 => repetition = Some(compact.number::<u32>()?),
+            4 => name = Some(compact.binary()?),
+            _ => return Some(false),
+        }
+        Some(true)
+    })?;
+    Some(name == Some(RAW_DATA[0]) && repetition == Some(OPTIONAL))
+}
+
+/// Reads a row group, and returns its columns.
+fn read_group<'file>(compact: &mut Compact<'file>) -> Option<Vec<Chunk<'file>>> {
+    let mut chunks = Vec::new();
     compact.structure(|compact, field, _| {
         if field != 1 {
             return Some(false);
@@ -72,17 +138,13 @@ fn push_event_chunk<'file>(compact: &mut Compact<'file>, groups: &mut Vec<Option
                 if field != 3 {
                     return Some(false);
                 }
-                let chunk = Chunk::read(compact)?;
-                if chunk.path == [EVENT] {
-                    found = Some(chunk);
-                }
+                chunks.push(Chunk::read(compact)?);
                 Some(true)
             })
         })?;
         Some(true)
     })?;
-    groups.push(found);
-    Some(())
+    Some(chunks)
 }
 
 impl<'file> Chunk<'file> {
@@ -97,10 +159,7 @@ impl<'file> Chunk<'file> {
                 4 => chunk.codec = Some(compact.number()?),
                 7 => chunk.length = Some(compact.number()?),
                 9 => chunk.start = Some(compact.number()?),
-                11 => {
-                    compact.number::<u64>()?;
-                    chunk.has_dictionary = true;
-                }
+                11 => chunk.dictionary = Some(compact.number()?),
                 _ => return Some(false),
             }
             Some(true)
@@ -108,38 +167,65 @@ impl<'file> Chunk<'file> {
         Some(chunk)
     }
 
-    /// Returns the pages, which are in the form of the encoder. `pages` are those of the whole file.
+    /// Returns the pages, that of the dictionary first. `pages` are those of the whole file.
     fn pages(&self, pages: &'file [u8]) -> Option<&'file [u8]> {
-        if self.codec != Some(ZSTD) || self.has_dictionary {
+        if self.codec != Some(ZSTD) {
             return None;
         }
-        let start = self.start?;
+        let start = self.dictionary.or(self.start)?;
         pages.get(start..start.checked_add(self.length?)?)
     }
 }
 
-/// The header of a data page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageKind {
+    Data,
+    Dictionary,
+}
+
+/// The encoding of a page's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Plain,
+    Dictionary,
+}
+
+impl Encoding {
+    fn of(number: u32) -> Option<Self> {
+        match number {
+            PLAIN => Some(Self::Plain),
+            PLAIN_DICTIONARY | RLE_DICTIONARY => Some(Self::Dictionary),
+            _ => None,
+        }
+    }
+}
+
+/// The header of a page.
 pub(super) struct PageHeader {
+    pub(super) kind: PageKind,
+    pub(super) encoding: Encoding,
     /// Before compression.
     pub(super) length: usize,
     pub(super) compressed_length: usize,
-    pub(super) rows: u64,
+    /// The number of values, absent ones included.
+    pub(super) values: u64,
 }
 
 impl PageHeader {
-    /// Reads a header, and returns it with the bytes after it. `None`: it is damaged, or not one of plain lines.
+    /// Reads a header, and returns it with the bytes after it. `None`: it is damaged, or not one of data or of a dictionary.
     pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let mut compact = Compact::new(bytes);
         let (mut kind, mut encoding) = (None, None);
-        let (mut length, mut compressed_length, mut rows) = (None, None, None);
+        let (mut length, mut compressed_length, mut values) = (None, None, None);
         compact.structure(|compact, field, _: Kind| {
             match field {
                 1 => kind = Some(compact.number::<u32>()?),
                 2 => length = Some(compact.number()?),
                 3 => compressed_length = Some(compact.number()?),
-                5 => compact.structure(|compact, field, _| {
+                // The header of a data page or of a dictionary.
+                5 | 7 => compact.structure(|compact, field, _| {
                     match field {
-                        1 => rows = Some(compact.number()?),
+                        1 => values = Some(compact.number()?),
                         2 => encoding = Some(compact.number::<u32>()?),
                         _ => return Some(false),
                     }
@@ -149,9 +235,13 @@ impl PageHeader {
             }
             Some(true)
         })?;
-        if (kind, encoding) != (Some(DATA_PAGE), Some(PLAIN)) {
-            return None;
-        }
-        Some((Self { length: length?, compressed_length: compressed_length?, rows: rows? }, compact.rest()))
+        let kind = match kind? {
+            DATA_PAGE => PageKind::Data,
+            DICTIONARY_PAGE => PageKind::Dictionary,
+            _ => return None,
+        };
+        let encoding = Encoding::of(encoding?)?;
+        let header = Self { kind, encoding, length: length?, compressed_length: compressed_length?, values: values? };
+        Some((header, compact.rest()))
     }
 }

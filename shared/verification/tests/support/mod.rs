@@ -28,7 +28,7 @@ use domain::{
     export_format::ExportFormat,
     gzip::{EncoderVersion, GzipEncoder},
     object_key,
-    ocsf::Class,
+    ocsf::{Class, OwnRules},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -221,12 +221,21 @@ impl Export {
             let first = BlockId::from_parts(received, 7);
             let blocks: Vec<(BlockId, String)> = [(first, count.div_ceil(2)), (first.next(), count / 2)]
                 .into_iter()
-                .map(|(id, count)| (id, (0..count).map(|event| format!("{{\"id\":\"{id}-{event}\"}}\n")).collect()))
+                .map(|(id, count)| (id, (0..count).map(|event| self.line(id, event)).collect()))
                 .filter(|(_, raw): &(BlockId, String)| !raw.is_empty())
                 .collect();
             objects.push(self.deliver(&blocks, from, received));
         }
         objects
+    }
+
+    /// Returns the line of an event. A record of OCSF needs a time.
+    fn line(&self, block: BlockId, event: u64) -> String {
+        let time = match self.format {
+            ExportFormat::OcsfParquet => format!(",\"eventTimestamp\":\"{}\"", block.timestamp()),
+            _ => String::new(),
+        };
+        format!("{{\"id\":\"{block}-{event}\"{time}}}\n")
     }
 
     /// Delivers an object of blocks of NDJSON.
@@ -347,9 +356,19 @@ pub fn in_format(format: ExportFormat, raw: &str) -> Bytes {
             encoder.push_lines(raw.as_bytes()).unwrap();
             encoder.finish().unwrap()
         }
-        // Its records are not compared.
-        ExportFormat::OcsfParquet => raw.to_owned().into(),
+        ExportFormat::OcsfParquet => records(raw),
     }
+}
+
+/// Returns a file with records of OCSF of lines that are in the order of their times and belong to API Activity.
+fn records(raw: &str) -> Bytes {
+    let version = Encoding::from(ExportFormat::OcsfParquet).ocsf.unwrap().version;
+    let table = ocsf::Table::new(&OwnRules::default()).unwrap();
+    let mut file = ocsf::ClassFile::new(Class::ApiActivity, version).unwrap();
+    for line in raw.lines() {
+        file.push(&ocsf::map(line.as_bytes(), version, &table).unwrap()).unwrap();
+    }
+    file.finish().unwrap().into()
 }
 
 /// Returns the lines of an object.
@@ -357,8 +376,7 @@ pub fn lines_of(format: ExportFormat, object: &[u8]) -> String {
     match format {
         ExportFormat::NdjsonGzip => std::io::read_to_string(flate2::read::GzDecoder::new(object)),
         ExportFormat::NdjsonZstd => std::io::read_to_string(zstd::Decoder::new(object).unwrap()),
-        ExportFormat::Parquet => std::io::read_to_string(EventLines::of(object).unwrap()),
-        ExportFormat::OcsfParquet => std::io::read_to_string(object),
+        ExportFormat::Parquet | ExportFormat::OcsfParquet => std::io::read_to_string(EventLines::of(object).unwrap()),
     }
     .unwrap()
 }
