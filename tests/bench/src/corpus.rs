@@ -111,6 +111,46 @@ fn ulid_bytes(id: BlockId) -> Result<[u8; 16]> {
     Ok(number.context("an ID is not a ULID")?.to_be_bytes())
 }
 
+/// The kind of a corpus's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Those of `dev-tools events generate`.
+    Ordinary,
+    /// 2 KiB each, of random letters, which hardly compress.
+    Random,
+    /// The same with 200 KiB.
+    Long,
+}
+
+impl Kind {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Ordinary => "",
+            Self::Random => "-random",
+            Self::Long => "-long",
+        }
+    }
+}
+
+/// Actions of each class of OCSF.
+const ACTIONS: [&str; 4] = ["QUERY", "LOGIN", "UPDATE", "ENABLE_MFA"];
+
+/// Writes an event with a text of random letters.
+fn write_random(line: &mut Vec<u8>, number: u64, length: usize, start: Timestamp) -> Result<()> {
+    let time = start.saturating_add(EVENT_SPACING * u32::try_from(number)?);
+    let action = ACTIONS[usize::try_from(number)? % ACTIONS.len()];
+    // Each number has the letters of its own text.
+    let bytes = (0..length.div_ceil(8) * 3 / 4).flat_map(|part| scatter(number << 32 | part as u64).to_le_bytes());
+    let text = STANDARD.encode(bytes.collect::<Vec<_>>());
+    let id = scatter(number);
+    writeln!(
+        line,
+        r#"{{"id":"{id:016x}","eventTimestamp":"{time}","action":"{action}","actor":{{"id":"user-{}"}},"auditPayload":"{text}"}}"#,
+        number % 1_000,
+    )?;
+    Ok(())
+}
+
 /// A file with `events` events in blocks of `block_events`.
 #[derive(Clone, Debug)]
 pub struct CorpusFile {
@@ -122,18 +162,22 @@ pub struct CorpusFile {
 impl CorpusFile {
     /// Creates the file unless it exists. Ten million events take some two minutes.
     pub fn prepare(directory: &Path, events: u64, block_events: u64) -> Result<Self> {
+        Self::prepare_of(Kind::Ordinary, directory, events, block_events)
+    }
+
+    pub fn prepare_of(kind: Kind, directory: &Path, events: u64, block_events: u64) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let path = directory.join(format!("corpus-{FORMAT}-{events}-by-{block_events}.blocks"));
+        let path = directory.join(format!("corpus-{FORMAT}-{events}-by-{block_events}{}.blocks", kind.suffix()));
         let file = Self { path, events, block_events };
         if !file.path.exists() {
             let unfinished = file.path.with_extension("unfinished");
-            file.write(&unfinished)?;
+            file.write(&unfinished, kind)?;
             fs::rename(&unfinished, &file.path)?;
         }
         Ok(file)
     }
 
-    fn write(&self, path: &Path) -> Result<()> {
+    fn write(&self, path: &Path, kind: Kind) -> Result<()> {
         let start = Timestamp::parse("2026-11-01T00:00:00Z")?;
         let mut generator = EventGenerator::new(TenantId::parse(TENANT)?, SEED, start, EVENT_SPACING);
         let mut writer = BlockWriter {
@@ -144,9 +188,13 @@ impl CorpusFile {
             length: 0,
         };
         let mut line = Vec::new();
-        for _ in 0..self.events {
+        for number in 0..self.events {
             line.clear();
-            generator.write_next(&mut line)?;
+            match kind {
+                Kind::Ordinary => generator.write_next(&mut line)?,
+                Kind::Random => write_random(&mut line, number, 2 * 1024, start)?,
+                Kind::Long => write_random(&mut line, number, 200 * 1024, start)?,
+            }
             writer.push(&line, self.block_events)?;
         }
         writer.end_block()?;
@@ -639,6 +687,20 @@ mod tests {
                 assert_eq!(blocks.len(), expected);
             }
         }
+    }
+
+    #[test]
+    fn random_events_hardly_compress() {
+        let directory = std::env::temp_dir().join(format!("bench-{}-random", std::process::id()));
+        for (kind, events, least) in [(Kind::Random, 50, 2_048), (Kind::Long, 5, 204_800)] {
+            let file = CorpusFile::prepare_of(kind, &directory, events, 1).unwrap();
+            let corpus = Corpus::load(&file, Timestamp::parse("2026-11-20T00:00:00Z").unwrap(), 1).unwrap();
+            let totals = Arc::new(corpus).window(u64::MAX).totals();
+            assert_eq!((totals.blocks, totals.events), (events, events));
+            assert!(totals.raw_bytes / events >= least && totals.raw_bytes / events < least + 256, "{totals:?}");
+            assert!(totals.stored_bytes > totals.raw_bytes / 3 * 2, "{totals:?}");
+        }
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub const ANSWER_TIME: Duration = Duration::from_mins(1);
 /// The time within which an export run has to end.
 pub const RUN_TIME: Duration = Duration::from_mins(15);
 
-/// The memory of the exporter in template.yaml.
+/// The memory of the exporter and of the converter in template.yaml.
 pub const EXPORTER_MEGABYTES: u32 = 1_769;
 
 /// The memory of the housekeeper in template.yaml.
@@ -55,7 +55,7 @@ impl Function {
     pub fn export(&self, message: &str) -> Result<Duration> {
         let invoked = self.api.invoke(&run_message(message), RUN_TIME)?;
         let failures = invoked.json()?["batchItemFailures"].as_array().map_or(1, Vec::len);
-        ensure!(failures == 0, "the run failed: see exporter.log");
+        ensure!(failures == 0, "the run failed: see the log of the function in the folder of the bench");
         Ok(invoked.time)
     }
 }

@@ -92,6 +92,7 @@ fn firsts(bench: &Bench) -> Result<Vec<First>> {
         first("api", 512, graphql.with_body("application/json", query.as_bytes())),
         first("ingest", 1_024, events.with_body("application/json", event.as_bytes())),
         first("exporter", EXPORTER_MEGABYTES, dispatch.to_string().into()),
+        first("converter", EXPORTER_MEGABYTES, json!({"Records": []}).to_string().into()),
         first("notifier", 512, json!({"Records": []}).to_string().into()),
         first("verifier", 512, json!({"tenantId": TENANT, "configurationId": id}).to_string().into()),
     ])

@@ -14,11 +14,13 @@ use anyhow::{Context, Result, ensure};
 use domain::{
     block::{BlockId, SHARDS},
     digest::Hex32,
+    encoding::Encoding,
+    export_format::ExportFormat,
     tenant::TenantId,
     time::Timestamp,
 };
 use host::{Clock, Machine};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     archive::Archive,
@@ -212,21 +214,39 @@ pub(super) fn prepare(world: &mut World, window: &Window, tenant: &str, number: 
 
 /// Runs the real exporter until the window is exported, and checks the objects against the digests.
 pub(super) fn export(bench: &Bench, stub: &Stub, window: &Window) -> Result<Pass> {
-    export_from(bench, stub, window, None)
+    export_from(ExportFormat::NdjsonGzip, bench, stub, window, None)
 }
 
 /// The same where the blocks are in segments. They are in the table as well, but nobody asks for them there.
 pub(super) fn export_archived(bench: &Bench, stub: &Stub, window: &Window, archive: &Arc<Archive>) -> Result<Pass> {
-    let pass = export_from(bench, stub, window, Some(Arc::clone(archive)))?;
+    let pass = export_from(ExportFormat::NdjsonGzip, bench, stub, window, Some(Arc::clone(archive)))?;
     ensure!(pass.traffic.of("s3:GetObject") > 0, "no segment was read");
     Ok(pass)
 }
 
-fn export_from(bench: &Bench, stub: &Stub, window: &Window, archive: Option<Arc<Archive>>) -> Result<Pass> {
+/// The same for the function that makes a format.
+pub(super) fn export_as(format: ExportFormat, bench: &Bench, stub: &Stub, window: &Window) -> Result<Pass> {
+    export_from(format, bench, stub, window, None)
+}
+
+fn export_from(
+    format: ExportFormat,
+    bench: &Bench,
+    stub: &Stub,
+    window: &Window,
+    archive: Option<Arc<Archive>>,
+) -> Result<Pass> {
     stub.reset();
     stub.world().database.archive = archive;
     prepare(&mut stub.world(), window, TENANT, 1)?;
-    let exporter = functions::start(bench, "exporter", stub, EXPORTER_MEGABYTES)?;
+    let mut configuration = configuration_item(TENANT, 1, window.from(), Machine.now())?;
+    configuration["format"] = json!({ "S": format.name() });
+    if let Some(ocsf) = Encoding::from(format).ocsf {
+        configuration["ocsfVersion"] = json!({ "S": ocsf.version.to_string() });
+    }
+    stub.world().database.seed_configuration(&configuration);
+    let function = if format == ExportFormat::NdjsonGzip { "exporter" } else { "converter" };
+    let exporter = functions::start(bench, function, stub, EXPORTER_MEGABYTES)?;
     let (cpu_before, split_before) = (exporter.program.cpu()?, exporter.program.split()?);
     let mut pass = Pass::over(window);
     loop {
@@ -240,12 +260,12 @@ fn export_from(bench: &Bench, stub: &Stub, window: &Window, archive: Option<Arc<
     drop(exporter);
     stub.check()?;
     pass.traffic = stub.world().traffic.clone();
-    check_digests(&stub.world(), &window.totals())?;
+    check_digests(&stub.world(), &window.totals(), format)?;
     Ok(pass)
 }
 
 /// Checks that every object is in a digest and has the described bytes, and that no event is missing.
-fn check_digests(world: &World, expected: &Totals) -> Result<()> {
+fn check_digests(world: &World, expected: &Totals, format: ExportFormat) -> Result<()> {
     let (mut objects, mut events, mut raw_bytes) = (0, 0, 0);
     for (path, digest) in world.buckets.ending(".json") {
         let digest: Value = serde_json::from_slice(digest.bytes.as_ref().context("a digest was not kept")?)?;
@@ -256,14 +276,14 @@ fn check_digests(world: &World, expected: &Totals) -> Result<()> {
             let is_same = stored.is_some_and(|stored| {
                 Hex32(stored.sha256).to_string() == text("sha256")
                     && stored.length == number("storedLength")
-                    && stored.gzip_raw_length == Some(number("rawLength"))
+                    && stored.gzip_raw_length.is_none_or(|length| length == number("rawLength"))
             });
             ensure!(is_same, "the bucket does not have this object: {object}");
             (objects, events, raw_bytes) = (objects + 1, events + number("events"), raw_bytes + number("rawLength"));
         }
     }
     let found = (objects, events, raw_bytes);
-    let expected = (world.buckets.ending(".ndjson.gz").count(), expected.events, expected.raw_bytes);
+    let expected = (world.buckets.ending(format.extension()).count(), expected.events, expected.raw_bytes);
     ensure!(found == expected, "the digests have {found:?} objects, events and raw bytes, expected {expected:?}");
     Ok(())
 }

@@ -1,22 +1,26 @@
-//! Parquet files from stored blocks and from an exported file, beside the programs that people would use for it.
+//! Parquet files from stored blocks and from an exported file, beside the programs that people would use for it; and the function
+//! that makes these and other formats.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use domain::{
     block::BlockId,
+    export_format::ExportFormat,
     gzip::{EncoderVersion, GzipEncoder},
     tenant::TenantId,
     time::Timestamp,
 };
 
+use super::export::{Pass, export_as, first_day};
 use crate::{
     bench::Bench,
     columnar::{Columns, Form, Work},
-    corpus::{CorpusFile, TENANT},
+    corpus::{Corpus, CorpusFile, Kind, TENANT, WRITE_SHARDS},
     process::output_of,
-    report::{Report, float, mebibytes, median},
+    report::{Report, float, gigabytes, grouped, mebibytes, median, rounded},
+    stub::Stub,
 };
 
 const SUITE: &str = "parquet";
@@ -26,6 +30,15 @@ const BLOCK_EVENTS: u64 = 100;
 const PEERS: [&str; 4] = ["duckdb", "chdb", "polars", "pyarrow"];
 /// The peer that the others are compared with.
 const MEASURE: &str = "duckdb";
+
+/// The suite of the function.
+const CONVERTER: &str = "converter";
+
+/// The formats that it makes, beside that of the exporter.
+const CONVERTED: [ExportFormat; 3] = [ExportFormat::NdjsonZstd, ExportFormat::Parquet, ExportFormat::OcsfParquet];
+
+/// The most memory of the function, for any events.
+const MAX_MEMORY: u64 = 256 * 1024 * 1024;
 
 /// The events in both forms.
 struct Source {
@@ -62,7 +75,56 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         }
         add(report, columns, &source, &measured);
     }
+    measure_converter(bench, report)
+}
+
+/// Measures the real function on the stub, with windows of several objects of each format.
+fn measure_converter(bench: &Bench, report: &mut Report) -> Result<()> {
+    let stub = Stub::start(&bench.runtime)?;
+    let mut peaks = Vec::new();
+    for (kind, name, events, quick_events, block_events) in [
+        (Kind::Ordinary, "events", EVENTS, QUICK_EVENTS, BLOCK_EVENTS),
+        (Kind::Random, "events of 2 KiB that hardly compress", 100_000, 1_000, BLOCK_EVENTS),
+        (Kind::Long, "events of 200 KiB that hardly compress", 1_000, 100, 1),
+    ] {
+        let events = bench.size(events, quick_events);
+        let file = CorpusFile::prepare_of(kind, &bench.directory, events, block_events)?;
+        let window = Arc::new(Corpus::load(&file, first_day(1), WRITE_SHARDS)?).window(u64::MAX);
+        // The others are measured for their memory.
+        let rounds = if kind == Kind::Ordinary { bench.rounds } else { 1 };
+        for format in CONVERTED {
+            let passes = (0..rounds).map(|_| export_as(format, bench, &stub, &window)).collect::<Result<Vec<_>>>()?;
+            let subject = format!("{format}, {} {name}", grouped(events));
+            let of = |figure: &dyn Fn(&Pass) -> f64| passes.iter().map(figure).collect::<Vec<_>>();
+            let cpu = of(&|pass| pass.cpu.as_secs_f64() / gigabytes(pass.raw_bytes));
+            report.add(CONVERTER, &subject, "CPU per raw GB", "s/GB", &cpu);
+            let memory = of(&|pass| mebibytes(pass.peak_memory));
+            report.add(CONVERTER, &subject, "peak memory", "MiB", &memory);
+            let peak = passes.iter().map(|pass| pass.peak_memory).max().unwrap_or_default();
+            report.note(verdict(&subject, mebibytes(peak), "MiB", mebibytes(MAX_MEMORY), peak <= MAX_MEMORY));
+            peaks.push((subject, peak));
+        }
+    }
+    for (subject, peak) in peaks {
+        ensure!(peak <= MAX_MEMORY, "{subject}: {} of {} MiB", mebibytes(peak), mebibytes(MAX_MEMORY));
+    }
     Ok(())
+}
+
+/// Returns whether a figure meets its aim, as a line of the report.
+fn verdict(subject: &str, value: f64, unit: &str, aim: f64, is_met: bool) -> String {
+    let outcome = if is_met { "pass" } else { "falls short" };
+    format!("{subject}: {} of {} {unit}: {outcome}", rounded(value), rounded(aim))
+}
+
+impl Columns {
+    /// Returns the least speed that is aimed at, as a multiple of that of [`MEASURE`].
+    fn least_ratio(self) -> f64 {
+        match self {
+            Self::Typed => 2.0,
+            Self::Event => 1.0,
+        }
+    }
 }
 
 fn add(report: &mut Report, columns: Columns, source: &Source, measured: &[(Subject, Vec<Work>)]) {
@@ -75,6 +137,11 @@ fn add(report: &mut Report, columns: Columns, source: &Source, measured: &[(Subj
         let name = subject.name(columns);
         report.add(SUITE, &name, "raw speed per CPU second", "MB/s", &work.iter().map(speed).collect::<Vec<_>>());
         report.compare(MEASURE, speed_to_beat);
+        if let (Subject::Ours(_), true) = (subject, speed_to_beat > 0.0) {
+            let ratio = median(&work.iter().map(speed).collect::<Vec<_>>()) / speed_to_beat;
+            let aim = columns.least_ratio();
+            report.note(verdict(&name, ratio, "× duckdb", aim, ratio >= aim));
+        }
         let memory: Vec<f64> = work.iter().map(|work| mebibytes(work.peak_memory_bytes)).collect();
         report.add(SUITE, &name, "peak memory", "MiB", &memory);
         report.add(SUITE, &name, "size", "MB", &[float(last.stored_bytes) / 1e6]);
