@@ -65,11 +65,12 @@ class Verifier:
 
 
 def download(account: CustomerAccount, configuration_id: str, directory: Path) -> Path:
-    """Downloads the export as `aws s3 sync` does; returns the folder."""
+    """Downloads the export as `aws s3 sync` does, with its files of Security Lake beside the folder; returns the folder."""
     folder = directory / configuration_id
-    prefix = f"{account.prefix}{configuration_id}/"
-    for entry in account.objects(prefix):
-        path = folder / entry["Key"].removeprefix(prefix)
+    beside = account.objects(f"{account.prefix}region=")
+    in_lake = [entry for entry in beside if f"/{configuration_id}_" in entry["Key"]]
+    for entry in [*account.objects(f"{account.prefix}{configuration_id}/"), *in_lake]:
+        path = directory / entry["Key"].removeprefix(account.prefix)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(account.download(entry["Key"]))
     return folder

@@ -18,10 +18,22 @@ from infra.local.stack import GraphQlFailed, Stack, wait_until
 from infra.local.verification import COMPLETE, VERIFY_SECONDS, Verifier, download
 from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, Customer, CustomerFactory, Record, make_events
 from tests.e2e.test_cli import CommandLine
-from tests.e2e.test_formats import check_repair
+from tests.e2e.test_formats import check_repair, lake_keys
 
 FILTER_VERSION = 5
-EXTENSIONS = {"NDJSON_GZIP": ".ndjson.gz", "PARQUET": ".parquet"}
+OCSF_VERSION = 6
+EXTENSIONS = {
+    "NDJSON_GZIP": ".ndjson.gz",
+    "NDJSON_ZSTD": ".ndjson.zst",
+    "PARQUET": ".parquet",
+    "OCSF_PARQUET": ".parquet",
+}
+# What DuckDB reads the lines of a file with. OCSF has room for those of these events in one column.
+READERS = {
+    "NDJSON_ZSTD": "select json from read_ndjson_objects(?, compression = 'zstd')",
+    "PARQUET": "select event from read_parquet(?)",
+    "OCSF_PARQUET": "select raw_data from read_parquet(?)",
+}
 FILTER = {"include": {"actions": ["DELETE*", "UPDATE"]}, "exclude": {"actorTypes": ["SERVICE_ACTOR"]}}
 QUERIES = {"include": {"actions": ["QUERY"]}}
 NOTHING = {"include": {"targetTypes": ["NO_SUCH_TARGET"]}}
@@ -58,21 +70,20 @@ def digests(customer: Customer) -> list[bytes]:
 
 def object_keys(customer: Customer) -> list[str]:
     found = customer.account.objects(f"{customer.account.prefix}{customer.id}/date=")
-    return sorted(entry["Key"] for entry in found)
+    return sorted(entry["Key"] for entry in found) + lake_keys(customer)
 
 
-def exported_lines(customer: Customer, directory: Path) -> list[bytes]:
+def exported_lines(customer: Customer, directory: Path, name: str = "NDJSON_GZIP") -> list[bytes]:
     """Returns the lines in the files, in their order. Unlike those of the harness, they include changes to configurations."""
     lines: list[bytes] = []
     for number, key in enumerate(object_keys(customer)):
         content = customer.account.download(key)
-        if key.endswith(".ndjson.gz"):
+        if name == "NDJSON_GZIP":
             lines += zlib.decompress(content, wbits=31).splitlines()
         else:
-            path = directory / f"{number}.parquet"
+            path = directory / f"{number}{EXTENSIONS[name]}"
             path.write_bytes(content)
-            rows = duckdb.execute("select event from read_parquet(?)", [str(path)]).fetchall()
-            lines += [line.encode() for (line,) in rows]
+            lines += [line.encode() for (line,) in duckdb.execute(READERS[name], [str(path)]).fetchall()]
     return lines
 
 
@@ -116,7 +127,7 @@ def send_mixed(customer: Customer) -> list[str]:
     return [event["id"] for event in [*deleted, *without_type, *wrong_type]]
 
 
-@pytest.mark.parametrize("name", ["NDJSON_GZIP", "PARQUET"])
+@pytest.mark.parametrize("name", EXTENSIONS)
 def test_exactly_the_events_that_pass_are_exported(
     customers: CustomerFactory, verifier: Verifier, tmp_path: Path, name: str
 ) -> None:
@@ -125,15 +136,21 @@ def test_exactly_the_events_that_pass_are_exported(
     passing = send_mixed(customer)
     run_export(customer, 1)
 
-    lines = exported_lines(customer, tmp_path)
-    assert [json.loads(line)["id"] for line in lines] == passing
+    lines = exported_lines(customer, tmp_path, name)
     stored = customer.tenant.stored_lines()
-    assert lines == [line for line in stored if json.loads(line)["id"] in passing], "the lines are unchanged"
-    assert all(key.endswith(f"_{sha256(FILTER)[:8]}{EXTENSIONS[name]}") for key in object_keys(customer))
+    expected = [line for line in stored if json.loads(line)["id"] in passing]
+    assert [json.loads(line)["id"] for line in expected] == passing
+    # Records of OCSF are in files of their classes, in the order of their times.
+    in_order = sorted if name == "OCSF_PARQUET" else list
+    assert in_order(lines) == in_order(expected), "the lines are unchanged"
+    # The tag of OCSF is that of all choices.
+    tag = "" if name == "OCSF_PARQUET" else f"_{sha256(FILTER)[:8]}"
+    assert all(key.endswith(f"{tag}{EXTENSIONS[name]}") for key in object_keys(customer))
 
+    version = OCSF_VERSION if name == "OCSF_PARQUET" else FILTER_VERSION
     for content in digests(customer):
         digest = json.loads(content)
-        assert (digest["version"], digest["filterSha256"]) == (FILTER_VERSION, sha256(FILTER))
+        assert (digest["version"], digest["filterSha256"]) == (version, sha256(FILTER))
         assert f'"filter":{canonical(FILTER)},"filterSha256"'.encode() in content
     left_out = check_complete(customer, verifier)
     assert left_out == len(stored) - len(passing)
@@ -199,7 +216,7 @@ def test_a_filter_that_nothing_passes_gives_digests_without_objects(
     assert check_complete(customer, verifier) == len(customer.tenant.stored_lines()) == 26
 
 
-@pytest.mark.parametrize("name", ["NDJSON_GZIP", "PARQUET"])
+@pytest.mark.parametrize("name", EXTENSIONS)
 def test_a_lost_file_of_a_filtered_export_is_repaired(
     customers: CustomerFactory, verifier: Verifier, command: Path, tmp_path: Path, name: str
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from infra.local.settings import TOOLS
 from infra.local.stack import Stack, wait_until
 from infra.local.verification import COMPLETE, Verifier, download
 from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, Customer, CustomerFactory, is_change, make_events
@@ -170,9 +171,35 @@ def test_an_export_to_security_lake_has_each_line_in_a_record_of_one_class(
         assert day.startswith("eventDay=") and "/accountId=external/" in key
         assert name.rsplit("_", 2)[1] in LAKE_CLASSES
     assert keys(customer, ".parquet") == []
-    status, report = verifier.bucket(customer.account, customer.id, "--deep")
-    assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
-    assert report["objects"]["events"] == len(records)
+    copy = download(customer.account, customer.id, tmp_path / "copy")
+    for status, report in (
+        verifier.bucket(customer.account, customer.id, "--deep"),
+        verifier.folder(copy, "--deep"),
+    ):
+        assert (status, report["verdict"], report["breaks"]) == (COMPLETE, "COMPLETE", []), report
+        assert report["objects"]["events"] == len(records)
+        assert report["objects"]["inflated"] == report["objects"]["count"]
+
+    # DuckDB reads the lines of all classes in one view, and the command itself the same lines.
+    found = read_copy(verifier, "query", "SELECT id, action FROM audit_events", copy, "--output", "json")
+    rows = sorted((row["id"], row["action"]) for row in json.loads(found))
+    assert rows == sorted((event["id"], event["action"]) for event in events)
+    lines = read_copy(verifier, "search", copy, "--output", "json").splitlines()
+    assert sorted(lines) == sorted(line for _, line in records)
+
+
+def read_copy(verifier: Verifier, *arguments: str | Path) -> str:
+    """Runs a command over a copy, which it verifies first; returns what it prints."""
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    outcome = subprocess.run(
+        [verifier.command, *arguments, "--public-key", verifier.public_key],
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=COMMAND_TIMEOUT_SECONDS,
+        env={"PATH": path},
+    )
+    return outcome.stdout
 
 
 def test_a_lost_object_in_security_lake_is_repaired(
