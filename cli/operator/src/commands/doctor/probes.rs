@@ -89,10 +89,10 @@ impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
         let url = self.stack.id_of(queue)?;
         let state = self.account.queue(url).await?;
         let name = url.rsplit('/').next().unwrap_or(url);
-        let oldest =
-            self.last_value("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 2, vec![("QueueName", name)]);
+        let query = self.query("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 2, vec![("QueueName", name)]);
+        let oldest = self.last_value(query).await?;
         // SQS reports no age of a queue that has been empty for hours.
-        let age = oldest.await?.map_or(Duration::ZERO, |(_, age)| Duration::try_from_secs_f64(age).unwrap_or_default());
+        let age = oldest.map_or(Duration::ZERO, |(_, age)| Duration::try_from_secs_f64(age).unwrap_or_default());
         let limit = match queue {
             Queue::EventsQueue | Queue::TopicEventsQueue | Queue::RuleEventsQueue => MAX_EVENTS_AGE,
             _ => MAX_RUNS_AGE,
@@ -146,8 +146,8 @@ impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
     async fn last_dispatch(&self, interval: ExportInterval) -> Result<Option<Timestamp>, Failure> {
         let namespace = format!("AuditExport/{}", self.stack.name);
         let dimensions = vec![("Interval", interval.name())];
-        let last = self.last_value(&namespace, "Dispatched", "Sum", METRIC_HOURS, dimensions).await?;
-        Ok(last.map(|(at, _)| at))
+        let query = self.query(&namespace, "Dispatched", "Sum", METRIC_HOURS, dimensions);
+        Ok(self.last_value(query).await?.map(|(at, _)| at))
     }
 
     async fn alarms(&self) -> Result<Finding, Failure> {
@@ -246,15 +246,7 @@ impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
     }
 
     /// Returns the last hour of a metric with data, and its value.
-    async fn last_value(
-        &self,
-        namespace: &str,
-        name: &'static str,
-        statistic: &'static str,
-        hours: u64,
-        dimensions: Vec<(&'static str, &str)>,
-    ) -> Result<Option<(Timestamp, f64)>, Failure> {
-        let query = self.query(namespace, name, statistic, hours, dimensions);
+    async fn last_value(&self, query: MetricQuery) -> Result<Option<(Timestamp, f64)>, Failure> {
         Ok(self.account.metric(&query).await?.first().map(|point| (point.at, point.value)))
     }
 }
