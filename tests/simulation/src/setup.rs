@@ -61,7 +61,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
     let now = world.now();
     let key = ConfigurationKey {
         tenant_id: TenantId::parse(&format!("tenant-{number}")).ok()?,
-        configuration_id: ConfigurationId::from_uuid(uuid::Uuid::from_u128(state.chance.bits())),
+        configuration_id: ConfigurationId::from_bytes(state.chance.bits().to_be_bytes()),
     };
     let start_from = match state.chance.below(8) {
         0 | 1 => Timestamp::EPOCH,

@@ -14,11 +14,6 @@ use crate::tenant::TenantId;
 pub struct ConfigurationId(uuid::Uuid);
 
 impl ConfigurationId {
-    #[must_use]
-    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
-        Self(uuid)
-    }
-
     /// Makes a random UUID (version 4) of 128 random bits.
     #[must_use]
     pub fn from_random(bits: u128) -> Self {
