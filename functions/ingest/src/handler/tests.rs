@@ -16,6 +16,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
     block::INGEST_WRITE_BOUND,
     envelope::TenantPath,
+    error_code::{ErrorCode, Place},
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
 };
@@ -27,6 +28,7 @@ use function_runtime::{
 };
 use host::Clock;
 use lambda_runtime::Context;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use self::memory::{MemoryQueue, MemoryWriter, TestHost};
@@ -663,8 +665,8 @@ async fn a_batch_that_is_not_of_one_known_queue_fails() {
     assert_eq!(ingest.intake.writer.writes.load(Ordering::Relaxed), 0);
 }
 
-/// A raw message without attributes can't be told from an envelope. Its publisher gains nothing: with the attribute, a
-/// publication may name any tenant.
+/// A raw message without attributes can't be distinguished from an envelope. Its publisher gains nothing: with the
+/// attribute, a publication may name any tenant.
 #[tokio::test]
 async fn a_topic_delivers_in_one_way_and_a_raw_message_with_attributes_is_no_envelope() {
     let in_envelope = {
@@ -850,4 +852,105 @@ async fn refused_log_records_are_a_status_in_the_encoding_of_the_request() {
     let (status, _, body) = post_logs(&ingest, &logs_request(PYTHON_SDK, "application/x-protobuf")).await;
     assert_eq!((status, crate::logs::tests::decoded(&body).2.as_str()), (503, "INTERNAL"));
     assert!(stored(&ingest, "acme").is_empty(), "nothing of a refused request is stored");
+}
+
+/// Returns the number of log records of a request in JSON, if it has the protocol's form.
+fn count_records(request: &Value) -> Option<usize> {
+    fn lists<'a>(of: &'a Value, name: &str) -> Option<&'a [Value]> {
+        of.get(name).map_or(Some(&[][..]), |list| list.as_array().map(Vec::as_slice))
+    }
+    let mut records = 0;
+    for of_resource in lists(request, "resourceLogs")? {
+        for of_scope in lists(of_resource, "scopeLogs")? {
+            records += lists(of_scope, "logRecords")?.len();
+        }
+    }
+    Some(records)
+}
+
+/// Log records in JSON, and whether each is a valid event.
+const RECORDS: &[(&str, bool)] = &[
+    (r#"{"timeUnixNano":"1"}"#, true),
+    (r#"{"observedTimeUnixNano":1769903999123456789,"eventName":"LOGIN","body":{"stringValue":"x"}}"#, true),
+    (r#"{"time_unix_nano":"1","attributes":[{"key":"audit.id","value":{"stringValue":"7"}}]}"#, true),
+    (r#"{"timeUnixNano":"1","attributes":[{"key":"audit.id","value":{"intValue":"7"}}]}"#, false),
+    (r#"{"timeUnixNano":"1","attributes":[{"key":"audit.a"},{"key":"audit.a"}]}"#, false),
+    (r#"{"timeUnixNano":"1","attributes":[{"key":"audit.eventTimestamp","value":{"stringValue":"now"}}]}"#, false),
+    ("{}", false),
+];
+
+/// Posts log records, and returns the code of a refusal, or the number of the stored and of the rejected ones.
+fn outcome_of_logs(body: &[u8], content_type: &str) -> Result<(usize, usize), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let ingest = ingest();
+    let (status, _, response) = runtime.block_on(post_logs(&ingest, &logs_request(body, content_type)));
+    let stored = stored(&ingest, "acme").len();
+    let is_json = content_type == "application/json";
+    if status == 200 {
+        let rejected = if is_json {
+            let response: Value = serde_json::from_slice(&response).unwrap();
+            response["partialSuccess"]["rejectedLogRecords"].as_str().map(|rejected| rejected.parse().unwrap())
+        } else {
+            crate::logs::tests::decoded_partial_success(&response)
+                .map(|(rejected, _)| usize::try_from(rejected).unwrap())
+        };
+        return Ok((stored, rejected.unwrap_or_default()));
+    }
+    assert!(matches!(status, 400 | 413), "{status}");
+    assert_eq!(stored, 0, "a refused request stores nothing");
+    let code = if is_json {
+        let response: Value = serde_json::from_slice(&response).unwrap();
+        response["details"][0]["reason"].as_str().unwrap().to_owned()
+    } else {
+        crate::logs::tests::decoded(&response).2
+    };
+    let is_known = |known: ErrorCode| known.name() == code && known.places().contains(&Place::Ingest);
+    assert!(ErrorCode::all().any(is_known), "{code}");
+    Err(code)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn each_log_record_is_stored_or_rejected(chosen in proptest::collection::vec(prop::sample::select(RECORDS), 0..9)) {
+        let records: Vec<_> = chosen.iter().map(|(record, _)| *record).collect();
+        let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, records.join(","));
+        let valid = chosen.iter().filter(|(_, is_valid)| *is_valid).count();
+        let outcome = outcome_of_logs(body.as_bytes(), "application/json");
+        if valid == 0 && !chosen.is_empty() {
+            prop_assert!(outcome.is_err(), "no record is valid");
+        } else {
+            prop_assert_eq!(outcome, Ok((valid, chosen.len() - valid)));
+        }
+    }
+
+    #[test]
+    fn any_body_to_the_logs_is_refused_with_a_code_or_counted(
+        body in proptest::collection::vec(any::<u8>(), 0..100),
+        chosen in proptest::collection::vec(prop::sample::select(RECORDS), 0..4),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..4_usize, any::<u8>()), 1..4),
+    ) {
+        let records: Vec<_> = chosen.iter().map(|(record, _)| *record).collect();
+        let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, records.join(","));
+        for (of, content_type) in [
+            (body.as_slice(), "application/x-protobuf"),
+            (PYTHON_SDK, "application/x-protobuf"),
+            (body.as_slice(), "application/json"),
+            (json.as_bytes(), "application/json"),
+        ] {
+            let mut changed = of.to_vec();
+            for (place, removed, byte) in &changes {
+                let start = place.index(changed.len() + 1);
+                let end = changed.len().min(start + removed);
+                changed.splice(start..end, [*byte]);
+            }
+            if let Ok((stored, rejected)) = outcome_of_logs(&changed, content_type)
+                && content_type == "application/json"
+            {
+                let count = serde_json::from_slice(&changed).ok().and_then(|request| count_records(&request));
+                prop_assert!(count.is_none_or(|count| count == stored + rejected), "{:?}", changed);
+            }
+        }
+    }
 }
