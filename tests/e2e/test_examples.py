@@ -1,6 +1,6 @@
 """What the files of examples/ do when the service does not accept a request at once, and how they divide a file.
 
-A server on this machine stands in for the service, because the service can't be told to fail.
+A server on this machine stands in for the service, because the service can't be made to fail.
 """
 
 from __future__ import annotations

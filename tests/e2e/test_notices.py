@@ -271,13 +271,13 @@ def test_each_end_is_a_message_on_the_topic_of_the_alarms(
         ends = [notice for notice in watcher.of(customer.id) if notice["detail"].get("isLastExport")]
         assert [notice["kind"] for notice in ends] == ["EXPORT_DISABLED", "EXPORT_DELETED"]
 
-        def told() -> list[str]:
+        def messages() -> list[str]:
             return [text for text in texts() if tenant.name in text]
 
-        wait_until(lambda: len(told()) >= len(ends), "a message of each end", timeout_seconds=PATIENCE_SECONDS)
+        wait_until(lambda: len(messages()) >= len(ends), "a message of each end", timeout_seconds=PATIENCE_SECONDS)
         for notice in ends:
             # A notice may be published twice.
-            text = next(text for text in told() if notice["id"] in text)
+            text = next(text for text in messages() if notice["id"] in text)
             detail = notice["detail"]
             author = f"by {detail['changedBy']} at {notice['occurredAt']}"
             for part in (notice["kind"], f"tenant {tenant.name}", customer.id, author, detail["message"]):

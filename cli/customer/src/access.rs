@@ -73,8 +73,8 @@ impl AccessArguments {
         words.collect()
     }
 
-    /// Returns the options like [`Self::options`] for a command that uses a service only if it is told which: the default profile by
-    /// its name. `None`: only the environment has a token.
+    /// Returns the options like [`Self::options`] for a command that uses a service only if it is given one: the default
+    /// profile by its name. `None`: only the environment has a token.
     pub fn explicit_options(&self) -> Option<String> {
         if self.profile.is_some() || self.token_file.is_some() {
             return Some(self.options());

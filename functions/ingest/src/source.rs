@@ -51,7 +51,7 @@ impl MessageForm {
         match self {
             Self::Plain => of_attribute(message, body),
             // SNS gives message attributes to raw messages alone. The body of a raw message is the publisher's text. One
-            // without attributes can't be told from an envelope.
+            // without attributes can't be distinguished from an envelope.
             Self::Topic(TopicDelivery::Enveloped) if !message.message_attributes.is_empty() => {
                 Err(EnvelopeError::DeliveredRaw)
             }

@@ -870,7 +870,7 @@ mod tests {
         assert!(continued(Some("acme"), Some("acme")).is_ok());
         assert_eq!(continued(Some("acme"), Some("bolt")).unwrap_err(), 2);
         assert_eq!(continued(Some("acme"), None).unwrap_err(), 2);
-        // Tokens that never name a tenant can't be told apart.
+        // Tokens that never name a tenant can't be distinguished.
         assert!(continued(None, None).is_ok());
     }
 
