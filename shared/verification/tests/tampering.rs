@@ -21,7 +21,7 @@ use domain::{
 };
 use support::{CONFIGURATION, Export, OTHER_CONFIGURATION, Signer, at, gap, sha256};
 use verification::{
-    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, ReadError, Report, SequenceRange,
+    BreakCode, Circumstances, ExpectationSource, Options, Origin, PublicKeys, Report, SequenceRange,
     VerificationOutcome, verify,
 };
 

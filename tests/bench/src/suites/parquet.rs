@@ -19,7 +19,7 @@ use crate::{
     columnar::{Columns, Form, Work},
     corpus::{Corpus, CorpusFile, Kind, TENANT, WRITE_SHARDS},
     process::output_of,
-    report::{Report, float, gigabytes, grouped, mebibytes, median, rounded},
+    report::{Report, float, gigabytes, grouped, mebibytes, median},
     stub::Stub,
 };
 
@@ -100,31 +100,13 @@ fn measure_converter(bench: &Bench, report: &mut Report) -> Result<()> {
             report.add(CONVERTER, &subject, "CPU per raw GB", "s/GB", &cpu);
             let memory = of(&|pass| mebibytes(pass.peak_memory));
             report.add(CONVERTER, &subject, "peak memory", "MiB", &memory);
-            let peak = passes.iter().map(|pass| pass.peak_memory).max().unwrap_or_default();
-            report.note(verdict(&subject, mebibytes(peak), "MiB", mebibytes(MAX_MEMORY), peak <= MAX_MEMORY));
-            peaks.push((subject, peak));
+            peaks.push((subject, passes.iter().map(|pass| pass.peak_memory).max().unwrap_or_default()));
         }
     }
     for (subject, peak) in peaks {
         ensure!(peak <= MAX_MEMORY, "{subject}: {} of {} MiB", mebibytes(peak), mebibytes(MAX_MEMORY));
     }
     Ok(())
-}
-
-/// Returns whether a figure meets its aim, as a line of the report.
-fn verdict(subject: &str, value: f64, unit: &str, aim: f64, is_met: bool) -> String {
-    let outcome = if is_met { "pass" } else { "falls short" };
-    format!("{subject}: {} of {} {unit}: {outcome}", rounded(value), rounded(aim))
-}
-
-impl Columns {
-    /// Returns the least speed that is aimed at, as a multiple of that of [`MEASURE`].
-    fn least_ratio(self) -> f64 {
-        match self {
-            Self::Typed => 2.0,
-            Self::Event => 1.0,
-        }
-    }
 }
 
 fn add(report: &mut Report, columns: Columns, source: &Source, measured: &[(Subject, Vec<Work>)]) {
@@ -137,11 +119,6 @@ fn add(report: &mut Report, columns: Columns, source: &Source, measured: &[(Subj
         let name = subject.name(columns);
         report.add(SUITE, &name, "raw speed per CPU second", "MB/s", &work.iter().map(speed).collect::<Vec<_>>());
         report.compare(MEASURE, speed_to_beat);
-        if let (Subject::Ours(_), true) = (subject, speed_to_beat > 0.0) {
-            let ratio = median(&work.iter().map(speed).collect::<Vec<_>>()) / speed_to_beat;
-            let aim = columns.least_ratio();
-            report.note(verdict(&name, ratio, "× duckdb", aim, ratio >= aim));
-        }
         let memory: Vec<f64> = work.iter().map(|work| mebibytes(work.peak_memory_bytes)).collect();
         report.add(SUITE, &name, "peak memory", "MiB", &memory);
         report.add(SUITE, &name, "size", "MB", &[float(last.stored_bytes) / 1e6]);
