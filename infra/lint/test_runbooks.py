@@ -136,7 +136,7 @@ def test_a_loop_that_writes_items_passes_them_as_files_and_stops_at_a_failure() 
     writing = [loop for loop in loops if re.search(r"\baws \w+ (put|update|delete)-", loop)]
     assert writing
     for loop in writing:
-        assert re.search(r"--item file://", loop)
+        assert ("put-item" in loop) == bool(re.search(r"--item file://", loop))
         assert "break" in loop
     assert not re.search(r'--(item|attributes|message-body) "\$\w+"', commands())
 
