@@ -20,13 +20,13 @@ use domain::{
     repair::{Repair, RepairMode, RepairRequest},
 };
 use futures::future::{Either, select};
-use host::{Clock, Timer};
+use host::Timer;
 
 pub use self::engine::{RepairEngine, RepairPorts};
 use self::walk::{Walk, WalkOutcome};
 use crate::{
     outage::as_passing,
-    ports::{ConfigurationStore, ErrorKind, PortError, RepairStore, ShareRequest, TenantShare, TenantShares},
+    ports::{ConfigurationStore, ErrorKind, PortError, RepairStore, TenantShare},
 };
 
 /// The outcome of a slice of a repair.
@@ -56,15 +56,9 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
             return Ok(RepairOutcome::NotWanted);
         };
         let Some(configuration) = engine.configurations.load(key).await? else { return Ok(RepairOutcome::NotWanted) };
-        let share_request = ShareRequest {
-            tenant: &key.tenant_id,
-            trigger: RunTrigger::Manual,
-            shares: engine.settings.max_runs_per_tenant,
-            holder: engine.holder,
-            now: engine.clock.now(),
-            expires_at: engine.lease_end(),
+        let Some(share) = engine.take_share(&key.tenant_id, RunTrigger::Manual).await? else {
+            return Ok(RepairOutcome::Deferred);
         };
-        let Some(share) = engine.runs.take_share(&share_request).await? else { return Ok(RepairOutcome::Deferred) };
         let outcome = {
             let work = pin!(self.repair(&configuration, repair));
             match select(work, pin!(self.keep_share(&share))).await {
@@ -72,9 +66,7 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
                 Either::Right((never, _)) => never,
             }
         };
-        if let Err(error) = engine.runs.return_share(&share).await {
-            tracing::warn!(%error, "the tenant's share was not returned; it expires");
-        }
+        engine.return_share(&share).await;
         outcome
     }
 
@@ -98,12 +90,9 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
 
     /// Renews the share for as long as the work lasts. Failures are only logged: the share only limits concurrency.
     async fn keep_share<T>(&self, share: &TenantShare) -> T {
-        let engine = &self.engine;
         loop {
-            engine.clock.sleep(HEARTBEAT).await;
-            if let Err(error) = engine.runs.renew_share(share, engine.lease_end()).await {
-                tracing::warn!(%error, "the tenant's share was not renewed this time");
-            }
+            self.engine.clock.sleep(HEARTBEAT).await;
+            self.engine.renew_share(share).await;
         }
     }
 }

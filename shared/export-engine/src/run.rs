@@ -12,6 +12,7 @@ mod leased_run;
 mod losses;
 mod objects;
 mod outcome;
+mod share;
 mod windows;
 
 use std::pin::pin;
@@ -25,7 +26,7 @@ pub use self::{
     outcome::{DeferralReason, RunOutcome},
 };
 use self::{execution::execute, leased_run::LeasedRun};
-use crate::ports::{ConfigurationStore, Encoders, PortError, ShareRequest, TenantShare, TenantShares};
+use crate::ports::{ConfigurationStore, Encoders, PortError, TenantShare};
 
 impl<P: EnginePorts> ExportEngine<'_, P> {
     /// Exports what the request asks for. Does nothing if that is exported already.
@@ -52,15 +53,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
         if !self.encoders.makes(&configuration.encoding()) {
             return Ok(RunOutcome::Elsewhere { windows: Vec::new(), next: request.clone() });
         }
-        let share_request = ShareRequest {
-            tenant: &request.key.tenant_id,
-            trigger: request.trigger,
-            shares: self.settings.max_runs_per_tenant,
-            holder: self.holder,
-            now,
-            expires_at: self.lease_end(),
-        };
-        let Some(share) = self.runs.take_share(&share_request).await? else {
+        let Some(share) = self.take_share(&request.key.tenant_id, request.trigger).await? else {
             let next = request.clone().deferred();
             return Ok(RunOutcome::Deferred { reason: DeferralReason::NoFreeShare, next });
         };
@@ -72,9 +65,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
         if share.number + 1 >= self.settings.max_runs_per_tenant {
             outcome = outcome.map(RunOutcome::of_last_share);
         }
-        if let Err(error) = self.runs.return_share(&share).await {
-            tracing::warn!(%error, "the tenant's share was not returned; it expires");
-        }
+        self.return_share(&share).await;
         let is_answered =
             matches!(outcome, Ok(RunOutcome::Exported(_) | RunOutcome::LeftToAnother | RunOutcome::Refused { .. }));
         if !is_answered || configuration.requested_through.is_none() {

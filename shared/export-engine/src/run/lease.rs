@@ -10,7 +10,7 @@ use host::{Clock, Timer};
 use super::engine::{EnginePorts, ExportEngine};
 use crate::{
     alarms::RUN_CRASHED,
-    ports::{ErrorKind, Lease, LeaseOutcome, LeaseRequest, PortError, RunStore, TenantShare, TenantShares},
+    ports::{ErrorKind, Lease, LeaseOutcome, LeaseRequest, PortError, RunStore, TenantShare},
 };
 
 /// The number of times that a run asks for a lease whose holder releases it in between.
@@ -62,9 +62,7 @@ impl<P: EnginePorts> ExportEngine<'_, P> {
     pub(super) async fn keep_lease(&self, lease: &Lease, share: &TenantShare) -> PortError {
         loop {
             self.clock.sleep(HEARTBEAT).await;
-            if let Err(error) = self.runs.renew_share(share, self.lease_end()).await {
-                tracing::warn!(%error, "the tenant's share was not renewed this time");
-            }
+            self.renew_share(share).await;
             match self.runs.renew_lease(lease, self.lease_end()).await {
                 Ok(()) => {}
                 Err(error) if error.kind == ErrorKind::Fenced => return error,
