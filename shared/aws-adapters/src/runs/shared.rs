@@ -144,7 +144,7 @@ impl CorruptBlocks for RunTable {
 impl TenantShares for RunTable {
     /// One conditional write for each share that another run has, and one for that which is free.
     async fn take_share(&self, request: &ShareRequest<'_>) -> Result<Option<TenantShare>, PortError> {
-        for number_of_share in 0..request.shares {
+        for number_of_share in request.numbers() {
             let share = TenantShare {
                 tenant: request.tenant.clone(),
                 trigger: request.trigger,

@@ -6,6 +6,8 @@ use domain::{
     retention::RetentionHistory, tenant::TenantId, time::Timestamp,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::error::PortError;
 
 /// The shares of tenants in the concurrent runs: a fixed number for each tenant and trigger.
@@ -38,6 +40,20 @@ pub struct ShareRequest<'a> {
     pub holder: &'a str,
     pub now: Timestamp,
     pub expires_at: Timestamp,
+}
+
+impl ShareRequest<'_> {
+    /// Returns the numbers of the shares in the order in which they are tried. Holders begin at different shares, so that runs
+    /// that start together don't write the same item first.
+    ///
+    /// The last share is always tried last: who has it knows that all others were taken, and lets others pass
+    /// ([`crate::run::RunOutcome::Paused`]).
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        let others = self.shares.saturating_sub(1);
+        let [first, second, third, fourth, ..]: [u8; 32] = Sha256::digest(self.holder).into();
+        let start = u32::from_be_bytes([first, second, third, fourth]).checked_rem(others).unwrap_or_default();
+        (start..others).chain(0..start).chain((self.shares > 0).then_some(others))
+    }
 }
 
 /// The right to be one of a tenant's concurrent runs.
@@ -94,4 +110,34 @@ pub trait CorruptBlocks: Send + Sync {
         found_at: Timestamp,
         expires_at: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn numbers(shares: u32, holder: &str) -> Vec<u32> {
+        let tenant = TenantId::parse("acme").unwrap();
+        let (trigger, now) = (RunTrigger::Schedule, Timestamp::EPOCH);
+        ShareRequest { tenant: &tenant, trigger, shares, holder, now, expires_at: now }.numbers().collect()
+    }
+
+    #[test]
+    fn each_share_is_tried_once_and_the_last_one_last() {
+        for shares in 0..=20 {
+            let mut tried = numbers(shares, "holder");
+            assert_eq!(tried, numbers(shares, "holder"), "a holder that asks again begins at the same share");
+            assert_eq!(tried.last().copied(), shares.checked_sub(1));
+            tried.sort_unstable();
+            assert_eq!(tried, (0..shares).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn holders_begin_at_different_shares() {
+        let starts: BTreeSet<_> = (0..200).map(|holder| numbers(20, &format!("holder-{holder}"))[0]).collect();
+        assert_eq!(starts, (0..19).collect());
+    }
 }

@@ -7,14 +7,15 @@ use super::process::Ports;
 use crate::{bug::KnownBug, world::WorldState};
 impl TenantShares for Ports {
     async fn take_share(&self, request: &ShareRequest<'_>) -> Result<Option<TenantShare>, PortError> {
-        let ShareRequest { tenant, trigger, shares, holder, now, expires_at } = *request;
+        let ShareRequest { tenant, trigger, holder, now, expires_at, .. } = *request;
+        let numbers: Vec<u32> = request.numbers().collect();
         let (tenant, holder) = (tenant.clone(), holder.to_owned());
         let effect = move |state: &mut WorldState| {
             let is_free = |number: &u32| {
                 let taken = state.shares.get(&(tenant.clone(), trigger, *number));
                 taken.is_none_or(|(other, until)| *until <= now || *other == holder)
             };
-            let Some(number) = (0..shares).find(is_free) else { return Ok(None) };
+            let Some(number) = numbers.iter().copied().find(is_free) else { return Ok(None) };
             state.shares.insert((tenant.clone(), trigger, number), (holder.clone(), expires_at));
             Ok(Some(TenantShare { tenant: tenant.clone(), trigger, number, holder: holder.clone() }))
         };
