@@ -38,7 +38,6 @@ pub(crate) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 const LATE_DELETION: Duration = Duration::from_mins(40);
 
 /// Everything about archives.
-#[expect(clippy::struct_excessive_bools, reason = "what happens to an archive is drawn independently")]
 #[derive(Debug, Default)]
 pub(crate) struct ArchiveState {
     /// True in histories with an archive.
@@ -47,10 +46,7 @@ pub(crate) struct ArchiveState {
     pub(crate) references: BTreeMap<(TenantId, BlockId), SegmentReference>,
     /// The objects, by bucket and key.
     pub(crate) objects: BTreeMap<(String, String), Bytes>,
-    /// True while the stack has another bucket than at first: a deployment was rolled back, and the next one made another.
-    pub(crate) has_other_bucket: bool,
-    /// True once the stack had another bucket.
-    pub(crate) had_other_bucket: bool,
+    pub(crate) other_bucket: OtherBucket,
     /// The time for which blocks are kept after their retention.
     pub(crate) grace: Duration,
     /// True in histories whose rescue is dead for so long that blocks may be lost. Then reads of them have to fail.
@@ -67,10 +63,19 @@ pub(crate) struct ArchiveState {
     pub(crate) blocks_read: u64,
 }
 
+/// Whether the stack has another bucket than at first: a deployment was rolled back, and the next one made another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OtherBucket {
+    #[default]
+    Never,
+    Now,
+    Before,
+}
+
 /// Returns the name of the first bucket of the stack, or of the other one.
 pub(crate) fn bucket(is_other: bool) -> BucketName {
     let name = if is_other { "archive-2" } else { "archive-1" };
-    BucketName::parse(name).unwrap_or_else(|error| unreachable!("{name}: {error}"))
+    BucketName::parse(name).unwrap_or_else(|_| unreachable!("it is the name of a bucket"))
 }
 
 impl ArchiveState {
@@ -116,7 +121,7 @@ impl ArchiveState {
         match error.operation {
             "read blocks behind the archive" => self.may_lose,
             "read archive" => self.has_lost,
-            "read archive of another bucket" => self.had_other_bucket,
+            "read archive of another bucket" => self.other_bucket != OtherBucket::Never,
             _ => false,
         }
     }

@@ -20,7 +20,7 @@ use super::{
     workers::{INVOCATION, draw_settings, start_process},
 };
 use crate::{
-    archive::{ArchiveState, DEPLOY_MARGIN, TIMES},
+    archive::{ArchiveState, DEPLOY_MARGIN, OtherBucket, TIMES},
     bug::KnownBug,
     ports::Ports,
     process::Process,
@@ -161,12 +161,9 @@ pub(super) async fn change_bucket(world: Arc<World>, storm: Duration) {
         (chance.between(hour, storm.saturating_sub(hour * 3)), chance.between(hour / 3, hour * 2))
     };
     sleep(at).await;
-    {
-        let mut state = world.lock();
-        (state.archive.has_other_bucket, state.archive.had_other_bucket) = (true, true);
-    }
+    world.lock().archive.other_bucket = OtherBucket::Now;
     sleep(until).await;
-    world.lock().archive.has_other_bucket = false;
+    world.lock().archive.other_bucket = OtherBucket::Before;
     // Those that were started with the other one have ended by then.
     sleep(INVOCATION * 3).await;
     world.lock().archive.move_to_first_bucket();

@@ -20,7 +20,7 @@ use host::{Clock, Machine, Timer};
 
 use super::encoders::Release;
 use crate::{
-    archive::bucket,
+    archive::{OtherBucket, bucket},
     bug::KnownBug,
     world::{World, WorldState},
 };
@@ -61,7 +61,7 @@ impl EnginePorts for Ports {
 
 impl Ports {
     pub(crate) fn new(world: &Arc<World>, ahead: Duration, release: Release) -> Self {
-        let archive_bucket = bucket(world.lock().archive.has_other_bucket);
+        let archive_bucket = bucket(world.lock().archive.other_bucket == OtherBucket::Now);
         Self {
             world: Arc::clone(world),
             ahead,
