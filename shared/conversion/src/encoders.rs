@@ -239,7 +239,7 @@ mod tests {
         let pinned = [
             (vec![51], 17_422, "61f01686a5ef060db593df3360712160a8e0494eec9f2720ccbdd95648cb3f9c".to_owned()),
             (vec![151], 8_378, "29c3446622b798f5f8ea558ebc08e65169d0ebd001f237e11da37edb61e2e82e".to_owned()),
-            (vec![251], 27_029, "c9a312df9cf4a91fd0e12664d58fba91f81e10d8449c366e6643677be7897805".to_owned()),
+            (vec![251], 27_147, "483983f3eeac2632aa8be826adbdb27b23e58868e42c0b07c0fbdb4d4dd0faf0".to_owned()),
             (vec![351], 45_195, "48f04f1341f9313c99ae38dd3985425feae7864a7ad3b9919da8c702b88a4b76".to_owned()),
         ];
         assert_eq!(made.collect::<Vec<_>>(), pinned);
