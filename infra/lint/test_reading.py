@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[2]
 TEMPLATE_FILE = ROOT / "infra" / "customer" / "athena.yaml"
 TEMPLATE: dict[str, Any] = yaml_parse(TEMPLATE_FILE.read_text())
 # The statements, and the formats of the template that stand for them.
-FORMATS = {"athena": ("NDJSON_GZIP", "NDJSON_ZSTD"), "parquet-athena": ("PARQUET",)}
+FORMATS = {
+    "athena": ("NDJSON_GZIP", "NDJSON_ZSTD"),
+    "athena-lines": ("NDJSON_GZIP", "NDJSON_ZSTD"),
+    "parquet-athena": ("PARQUET",),
+}
 TABLES = [(tag, each) for tag, formats in FORMATS.items() for each in formats]
 PARAMETERS = TEMPLATE["Parameters"]
 # The parameters of the template that give the place and the day of the page's examples.
@@ -36,9 +40,9 @@ EXAMPLE = {
 }
 
 
-def table(file_format: str) -> dict[str, Any]:
-    """Returns the template's table, with the parameters of the example."""
-    return filled(TEMPLATE["Resources"]["Table"]["Properties"]["TableInput"], file_format)
+def table(file_format: str, resource: str = "Table") -> dict[str, Any]:
+    """Returns a table of the template, with the parameters of the example."""
+    return filled(TEMPLATE["Resources"][resource]["Properties"]["TableInput"], file_format)
 
 
 def filled(value: Any, file_format: str) -> Any:
@@ -65,7 +69,7 @@ def properties(ddl: str, clause: str) -> dict[str, str]:
 
 
 def columns(ddl: str) -> list[tuple[str, str]]:
-    found = re.search(r"audit_events \(\n(.*?)\n\)\nPARTITIONED", ddl, re.DOTALL)
+    found = re.search(r"audit_(?:events|lines) \(\n(.*?)\n\)\nPARTITIONED", ddl, re.DOTALL)
     assert found
     return [tuple(line.strip().rstrip(",").split(" ", 1)) for line in found[1].splitlines()]
 
@@ -73,7 +77,8 @@ def columns(ddl: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("tag", "file_format"), TABLES)
 def test_the_template_creates_the_table_of_the_statement(tag: str, file_format: str) -> None:
     [ddl] = statements(tag)
-    created = table(file_format)
+    created = table(file_format, "LineTable" if tag == "athena-lines" else "Table")
+    assert f"CREATE EXTERNAL TABLE {created['Name']} (" in ddl
     storage = created["StorageDescriptor"]
     assert [(column["Name"], column["Type"]) for column in storage["Columns"]] == columns(ddl)
     assert [(column["Name"], column["Type"]) for column in created["PartitionKeys"]] == [("date", "string")]
@@ -82,7 +87,19 @@ def test_the_template_creates_the_table_of_the_statement(tag: str, file_format: 
     assert f"LOCATION '{storage['Location']}'" in ddl
     kept = {name: value for name, value in created["Parameters"].items() if name not in ("EXTERNAL", "classification")}
     assert kept == properties(ddl, "TBLPROPERTIES")
-    assert storage["SerdeInfo"]["Parameters"] == properties(ddl, "WITH SERDEPROPERTIES")
+    if tag != "athena-lines":
+        assert storage["SerdeInfo"]["Parameters"] == properties(ddl, "WITH SERDEPROPERTIES")
+
+
+def test_both_tables_of_lines_divide_at_the_same_character() -> None:
+    """`make readers` reads the lines with both. Hive takes a number as that of the character."""
+    [ddl] = statements("athena-lines")
+    assert "ROW FORMAT DELIMITED FIELDS TERMINATED BY '\\001'\n" in ddl
+    storage = table("NDJSON_GZIP", "LineTable")["StorageDescriptor"]
+    assert storage["SerdeInfo"]["Parameters"] == {"serialization.format": "1", "field.delim": "1"}
+    # https://docs.aws.amazon.com/athena/latest/ug/lazy-simple-serde.html: what ROW FORMAT DELIMITED stands for.
+    assert storage["SerdeInfo"]["SerializationLibrary"] == "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+    assert storage["InputFormat"] == table("NDJSON_GZIP")["StorageDescriptor"]["InputFormat"]
 
 
 def test_the_table_of_ndjson_is_read_by_the_serde_of_the_statement() -> None:
@@ -127,10 +144,15 @@ def test_the_table_of_parquet_has_the_documented_columns() -> None:
 
 def test_a_change_of_the_format_changes_the_table() -> None:
     """CloudFormation creates new resources before it deletes old ones, so a second table of the same name would fail."""
-    tables = [each for each in TEMPLATE["Resources"].values() if each["Type"] == "AWS::Glue::Table"]
-    assert len(tables) == 1
-    assert "Condition" not in tables[0]
+    resources = TEMPLATE["Resources"]
+    tables = {name for name, each in resources.items() if each["Type"] == "AWS::Glue::Table"}
+    assert tables == {"Table", "LineTable"}
+    assert "Condition" not in resources["Table"]
     assert table("PARQUET")["Name"] == table("NDJSON_GZIP")["Name"] == "audit_events"
+    # Files of Parquet have no lines.
+    assert resources["LineTable"]["Condition"] == "IsText"
+    assert TEMPLATE["Conditions"]["IsText"] == {"Fn::Not": [{"Condition": "IsParquet"}]}
+    assert table("NDJSON_GZIP", "LineTable")["Name"] == "audit_lines"
 
 
 def test_the_template_takes_the_formats_of_the_service() -> None:
@@ -140,7 +162,7 @@ def test_the_template_takes_the_formats_of_the_service() -> None:
     # Security Lake makes the tables of the other one.
     formats = [name for name in re.findall(r"^  ([A-Z_]+)$", names[1], re.MULTILINE) if name != "OCSF_PARQUET"]
     assert formats == PARAMETERS["Format"]["AllowedValues"]
-    assert [each for _, each in TABLES] == PARAMETERS["Format"]["AllowedValues"]
+    assert [each for tag, each in TABLES if tag != "athena-lines"] == PARAMETERS["Format"]["AllowedValues"]
 
 
 def test_the_first_day_is_a_day() -> None:
@@ -161,9 +183,10 @@ def test_the_page_shows_two_stacks_that_can_exist_together() -> None:
     assert required <= first.keys() & second.keys()
 
 
+@pytest.mark.parametrize("resource", ["Table", "LineTable"])
 @pytest.mark.parametrize("file_format", PARAMETERS["Format"]["AllowedValues"])
-def test_days_are_projected_within_the_location(file_format: str) -> None:
-    created = table(file_format)
+def test_days_are_projected_within_the_location(file_format: str, resource: str) -> None:
+    created = table(file_format, resource)
     assert (
         created["Parameters"]["storage.location.template"]
         == f"{created['StorageDescriptor']['Location']}date=${{date}}/"
@@ -179,9 +202,9 @@ def test_every_statement_of_the_page_is_run_by_a_test() -> None:
     source = "".join(path.read_text() for path in tests)
     named = set(re.findall(r"""["']([\w.-]+)["']""", source))
     assert {tag for block in READING_BLOCKS for tag in block.tags} - named == set()
-    # The others are commands with places to fill in, or that open a window, and a query of Athena.
+    # The others are commands with places to fill in, or that open a window, and queries of Athena.
     untested = [block.language for block in READING_BLOCKS if not block.tags]
-    assert sorted(untested) == ["sh", "sql", "text", "text"]
+    assert sorted(untested) == ["sh", "sql", "sql", "text", "text"]
 
 
 def test_the_workgroup_limits_every_query() -> None:

@@ -70,10 +70,35 @@ def test_files_of_parquet_have_the_same_rows(desk: Desk) -> None:
     assert of_both.stdout == of_ndjson.stdout
 
 
-def of_parquet(folder: Path) -> None:
-    """Replaces each file by one of Parquet with the same lines."""
-    for path in sorted((folder / "audit-log").glob("date=*/*.ndjson.gz")):
-        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+LINES = "SELECT event FROM audit_lines ORDER BY ALL"
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "parquet", "both"])
+def test_the_lines_of_every_format_are_in_the_second_view(kind: str, desk: Desk) -> None:
+    if kind == "both":
+        of_parquet(desk.folder, only_first=True)
+    elif kind == "parquet":
+        of_parquet(desk.folder)
+    found = desk.query(LINES, "--output", "json")
+    assert (found.returncode, found.stderr) == (0, "")
+    lines = [row["event"] for row in json.loads(found.stdout)]
+    assert lines == sorted((event.line for event in desk.accepted), key=str.encode)
+    columns = desk.query("SELECT column_name FROM (DESCRIBE audit_lines)", "--output", "csv").stdout.split()
+    assert columns == ["column_name", "date", "event", "json"]
+    # A field that is in no column, and the same events as of the other view in a period.
+    [field] = json.loads(desk.query("SELECT count(json -> 'a') AS events FROM audit_lines", "--output", "json").stdout)
+    assert field["events"] == sum("a" in read(line) for line in lines) > 20
+    counts = "SELECT (SELECT count(*) FROM audit_lines) AS lines, (SELECT count(*) FROM audit_events) AS events"
+    for option, bound in (("--since", "2026-01-31T23:59:59.2Z"), ("--until", "2026-01-31T23:59:59Z")):
+        [row] = json.loads(desk.query(counts, option, bound, "--output", "json").stdout)
+        assert row["lines"] == row["events"]
+        assert 0 < row["lines"] < len(desk.accepted)
+
+
+def of_parquet(folder: Path, only_first: bool = False) -> None:
+    """Replaces each file, or the first, by one of Parquet with the same lines."""
+    for path in sorted((folder / "audit-log").glob("date=*/*.ndjson.gz"))[: 1 if only_first else None]:
+        lines = gzip.decompress(path.read_bytes()).decode().split("\n")[:-1]
         with duckdb.connect() as database:
             database.execute("CREATE TABLE lines (event VARCHAR)")
             database.executemany("INSERT INTO lines VALUES (?)", [[line] for line in lines])
@@ -119,6 +144,12 @@ def test_lines_of_earlier_versions_are_rows(is_parquet: bool, command: Path, tmp
     assert (found.returncode, found.stdout, found.stderr) == (0, f"id,action,date\n{rows}", "")
     unread = desk.query("SELECT count(*) AS n FROM audit_events WHERE id IS NULL", "--output", "csv")
     assert unread.stdout == "n\n1\n"
+    ids = desk.query("SELECT json ->> 'id' AS id FROM audit_lines ORDER BY ALL NULLS LAST", "--output", "json")
+    assert [row["id"] for row in json.loads(ids.stdout)] == ["good", "good", "twice", None]
+    exact = desk.query("SELECT event FROM audit_lines WHERE json IS NULL", "--output", "json")
+    assert json.loads(exact.stdout) == [{"event": half}]
+    recent = desk.query("SELECT count(*) AS n FROM audit_lines", "--since", "2026-01-01T00:00:00Z", "--output", "csv")
+    assert (recent.stdout, recent.stderr) == ("n\n0\n", "")
 
 
 def test_the_words_of_duckdb_about_its_files_are_not_removed(desk: Desk) -> None:

@@ -15,7 +15,7 @@ use host::Clock;
 use terminal::grouped;
 use verification::{Archive, BESIDE, Progress, ProvenObject, Report, read_proven, verify};
 
-use self::duckdb::{DuckDb, TableFormat, View};
+use self::duckdb::{DuckDb, TableFormat, Views};
 use super::{
     period::Period,
     place::{self, Display, Export, Folder, Format, PlaceArguments, Source},
@@ -32,6 +32,8 @@ Examples:
   audit-export query \"$(cat slowest.sql)\" \\
     s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
     --profile production --since 2026-11-01T00:00:00Z --output csv
+  audit-export query \"SELECT json ->> 'department', count(*) FROM audit_lines GROUP BY ALL\" copy \\
+    --public-key key.pem
   audit-export query 'DESCRIBE audit_events' copy --unverified
 
 The exit code is 0 only if the files were proven, or --unverified was given, and DuckDB completed the statement. It is 6 if the export is broken, 13 if only a newer export is missing in a copy, and 16 if DuckDB failed, is not installed or is older than 1.5; `audit-export --help` lists the others.";
@@ -44,12 +46,15 @@ The exit code is 0 only if the files were proven, or --unverified was given, and
 /// OCSF, which are beside the export's folder, they are those of the lines in `raw_data`; with `--unverified` these files are
 /// left out.
 ///
-/// With `--since` or `--until` the view has the events of that period only. Files whose events are all outside of it are
+/// A second view `audit_lines` has `date`, `event`, the exact line, and `json`, the same as JSON. A field that is in no
+/// column of `audit_events` is `json ->> 'department'`.
+///
+/// With `--since` or `--until` the views have the events of that period only. Files whose events are all outside of it are
 /// not copied, not read, and not verified.
 ///
 /// Earlier versions of the service accepted a few events that DuckDB can't parse. Each is a row that is NULL in all
-/// columns but `date`: `SELECT count(*) FROM audit_events WHERE id IS NULL` counts them. With `--since` or `--until`
-/// they are left out.
+/// columns but `date`, and in `audit_lines` but `date` and `event`: `SELECT event FROM audit_lines WHERE json IS NULL`
+/// shows them. With `--since` or `--until` they are left out.
 ///
 /// A folder is read where it is, by DuckDB after the verification: somebody who replaces a file of it in between can show
 /// bytes that are not proven. Query a folder that others can't write to. The proven files of a bucket are first copied to a
@@ -106,7 +111,7 @@ pub async fn run(arguments: &QueryArguments, clock: &dyn Clock) -> Result<(), Fa
         Format::of(&path.to_string_lossy()).map_err(|error| Failure::invalid_file(path, error))?;
     }
     let Files { paths, conclusion } = files;
-    program.run(&View { files: &paths, period }, statement, arguments.output, folder.path())?;
+    program.run(&Views { files: &paths, period }, statement, arguments.output, folder.path())?;
     conclusion
 }
 

@@ -23,22 +23,42 @@ const MINIMUM: (u32, u32) = (1, 5);
 const LOADING: &[u8] = b"-- Loading resources from ";
 const COLOR_END: &[u8] = b"\x1b[00m";
 
-/// The view `audit_events`, as the documentation shows it.
-const VIEW: &str = include_str!("../../../../../docs/audit_events.sql");
-/// The beginning of the query in [`VIEW`].
-const BEGIN: &str = "CREATE VIEW audit_events AS\n";
-/// The line of [`VIEW`] after which options of the reader can follow.
+/// A view of the documentation, and what its statement is adapted at.
+struct Documented {
+    /// The statement for files of NDJSON.
+    ndjson: &'static str,
+    /// The beginning of the query in it.
+    begin: &'static str,
+    /// The part for files of Parquet, which has the same columns.
+    parquet: &'static str,
+    /// The time of an event, as SQL over these columns.
+    time: &'static str,
+}
+
+/// The view `audit_events`.
+const EVENTS: Documented = Documented {
+    ndjson: include_str!("../../../../../docs/audit_events.sql"),
+    begin: "CREATE VIEW audit_events AS\n",
+    parquet: include_str!("../../../../../docs/audit_events_parquet.sql"),
+    time: "eventTimestamp",
+};
+/// The view `audit_lines`.
+const LINES: Documented = Documented {
+    ndjson: include_str!("../../../../../docs/audit_lines.sql"),
+    begin: "CREATE VIEW audit_lines AS\n",
+    parquet: include_str!("../../../../../docs/audit_lines_parquet.sql"),
+    time: "TRY_CAST(json ->> 'eventTimestamp' AS TIMESTAMPTZ)",
+};
+/// The line of [`EVENTS`] after which options of the reader can follow.
 const READER: &str = "  format = 'newline_delimited',\n";
 /// Returns a row of NULL for a line that can't be parsed. The documentation's view refuses it, because it reads bytes that
 /// nothing has proven.
 const TOLERANT: &str = "  ignore_errors = true,\n";
-/// The files in [`VIEW`].
+/// The files in the statements for NDJSON.
 const FILES: &str = "'audit-log/date=*/*.ndjson.gz'";
-/// The part of the view for files of Parquet, as the documentation shows it. It takes the same columns from the lines.
-const PARQUET_PART: &str = include_str!("../../../../../docs/audit_events_parquet.sql");
-/// The files in [`PARQUET_PART`].
+/// The files in the parts for Parquet.
 const PARQUET_FILES: &str = "'audit-log/date=*/*.parquet'";
-/// The readers in [`PARQUET_PART`], and the days in the names of their files.
+/// The reader in these parts, and the day in the names of its files.
 const PARQUET_READER: &str =
     "FROM read_parquet('audit-log/date=*/*.parquet', hive_partitioning = false, filename = true)";
 const PARQUET_DAY: &str = r"TRY_CAST(regexp_extract(filename, 'date=([0-9-]+)[/\\][^/\\]*$', 1) AS DATE)";
@@ -48,8 +68,8 @@ const OCSF_READER: &str = "FROM (\n    SELECT coalesce(raw_data, unmapped['raw_d
 const OCSF_DAY: &str = r"TRY_STRPTIME(regexp_extract(filename, 'eventDay=([0-9]+)[/\\][^/\\]*$', 1), '%Y%m%d')::DATE";
 /// The beginning of the folders that have the files of OCSF.
 const OCSF_FOLDER: &str = "eventDay=";
-/// The file of the view.
-const VIEW_NAME: &str = "view.sql";
+/// The file of the views.
+const VIEWS_NAME: &str = "views.sql";
 /// A file without events, for an export without any: DuckDB reads no empty list.
 const NO_EVENTS: &str = "date=1970-01-01/none.ndjson";
 /// Characters that mean something in a pattern of DuckDB, which every path is.
@@ -88,7 +108,7 @@ pub fn statement(sql: &str) -> Result<&str, Failure> {
 }
 
 /// The events that a statement can query.
-pub struct View<'a> {
+pub struct Views<'a> {
     pub files: &'a [PathBuf],
     pub period: Period,
 }
@@ -106,16 +126,22 @@ impl DuckDb {
         found.map(|_| Self(())).ok_or_else(|| Failure::OldDuckDb(text.trim().to_owned()))
     }
 
-    /// Runs a statement over the view. The result goes to standard output. Files for DuckDB go to the temporary folder.
+    /// Runs a statement over the views. The result goes to standard output. Files for DuckDB go to the temporary folder.
     #[expect(clippy::unused_self, reason = "proves that the program was found")]
-    pub fn run(&self, view: &View<'_>, statement: &str, format: TableFormat, temporary: &Path) -> Result<(), Failure> {
-        let view = view.write(temporary)?;
+    pub fn run(
+        &self,
+        views: &Views<'_>,
+        statement: &str,
+        format: TableFormat,
+        temporary: &Path,
+    ) -> Result<(), Failure> {
+        let views = views.write(temporary)?;
         let mut command = secret::command(PROGRAM);
         // Instead of `~/.duckdbrc`, which could change the result.
-        command.arg("-init").arg(&view).arg("-bail").args(format.options()).args(["-c", statement]);
+        command.arg("-init").arg(&views).arg("-bail").args(format.options()).args(["-c", statement]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(Failure::file(PROGRAM))?;
         if let Some(errors) = child.stderr.take() {
-            forward(BufReader::new(errors), &view, &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
+            forward(BufReader::new(errors), &views, &mut io::stderr()).map_err(Failure::file(PROGRAM))?;
         }
         check(child.wait())
     }
@@ -127,15 +153,15 @@ fn version(answer: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Copies what DuckDB writes to standard error, except that it has loaded the view.
-fn forward(mut errors: impl BufRead, view: &Path, output: &mut impl Write) -> io::Result<()> {
+/// Copies what DuckDB writes to standard error, except that it has loaded the views.
+fn forward(mut errors: impl BufRead, views: &Path, output: &mut impl Write) -> io::Result<()> {
     let mut line = Vec::new();
     let mut has_loaded = false;
     let mut follows_loading = false;
     while errors.read_until(b'\n', &mut line)? > 0 {
         let is_loading = !has_loaded
             && line.windows(LOADING.len()).any(|part| part == LOADING)
-            && line.trim_ascii_end().ends_with(view.as_os_str().as_encoded_bytes());
+            && line.trim_ascii_end().ends_with(views.as_os_str().as_encoded_bytes());
         has_loaded |= is_loading;
         if !is_loading {
             let text = line.strip_prefix(COLOR_END).filter(|_| follows_loading).unwrap_or(&line);
@@ -172,29 +198,43 @@ fn is_closed_pipe(_: ExitStatus) -> bool {
     false
 }
 
-impl View<'_> {
-    /// Writes the view to a file, because the names of a large export are longer than a command line may be.
+/// The files of a view by their format, as lists of SQL.
+struct Lists {
+    ndjson: String,
+    parquet: Option<String>,
+    ocsf: Option<String>,
+}
+
+impl Views<'_> {
+    /// Writes the views to a file, because the names of a large export are longer than a command line may be.
     fn write(&self, folder: &Path) -> Result<PathBuf, Failure> {
         let is_parquet = |path: &&PathBuf| Format::of(&path.to_string_lossy()) == Ok(Format::Parquet);
         let (ocsf, events): (Vec<&PathBuf>, Vec<_>) = self.files.iter().partition(|path| is_ocsf(path));
         let (parquet, ndjson): (Vec<_>, Vec<_>) = events.into_iter().partition(is_parquet);
         let ndjson = if ndjson.is_empty() { list(&[&write_below(folder, NO_EVENTS, b"")?])? } else { list(&ndjson)? };
-        let mut statement = VIEW.replace(READER, &format!("{READER}{TOLERANT}"));
-        if !self.period.is_unlimited() {
-            statement = statement.replace(BEGIN, &format!("{BEGIN}FROM (\n"));
-        }
-        statement = without_end(&statement).replace(FILES, &ndjson);
-        let ocsf_part = PARQUET_PART.replace(PARQUET_READER, OCSF_READER).replace(PARQUET_DAY, OCSF_DAY);
-        for (part, files) in [(PARQUET_PART, parquet), (&ocsf_part, ocsf)] {
-            if !files.is_empty() {
-                let part = without_end(part).replace(PARQUET_FILES, &list(&files)?);
+        let [parquet, ocsf] = [parquet, ocsf].map(|files| (!files.is_empty()).then(|| list(&files)).transpose());
+        let files = Lists { ndjson, parquet: parquet?, ocsf: ocsf? };
+        let [events, lines] = [EVENTS, LINES].map(|view| self.statement(&view, &files));
+        let events = events.replace(READER, &format!("{READER}{TOLERANT}"));
+        write_below(folder, VIEWS_NAME, format!("{events}{lines}").as_bytes())
+    }
+
+    /// Returns the statement that creates a view of the files, limited to the period.
+    fn statement(&self, view: &Documented, files: &Lists) -> String {
+        let Documented { ndjson, begin, parquet, time } = view;
+        let mut statement = without_end(ndjson).replace(FILES, &files.ndjson);
+        let ocsf = parquet.replace(PARQUET_READER, OCSF_READER).replace(PARQUET_DAY, OCSF_DAY);
+        for (part, files) in [(*parquet, &files.parquet), (&ocsf, &files.ocsf)] {
+            if let Some(files) = files {
+                let part = without_end(part).replace(PARQUET_FILES, files);
                 statement = format!("{statement}\n{part}");
             }
         }
         if !self.period.is_unlimited() {
-            statement = format!("{statement}\n)\nWHERE {}", condition(self.period));
+            let query = statement.replace(begin, &format!("{begin}FROM (\n"));
+            statement = format!("{query}\n)\nWHERE {}", condition(self.period, time));
         }
-        write_below(folder, VIEW_NAME, format!("{statement};\n").as_bytes())
+        format!("{statement};\n")
     }
 }
 
@@ -208,12 +248,12 @@ fn without_end(statement: &str) -> &str {
     statement.trim_end_matches([';', '\n'])
 }
 
-/// Returns the condition of SQL that an event is in a period with a bound.
-fn condition(period: Period) -> String {
+/// Returns the condition of SQL that an event, whose time is given, is in a period with a bound.
+fn condition(period: Period, time: &str) -> String {
     let bounds = [(period.since, ">="), (period.until, "<")];
     let conditions = bounds
         .into_iter()
-        .filter_map(|(bound, operator)| bound.map(|bound| format!("eventTimestamp {operator} TIMESTAMPTZ '{bound}'")));
+        .filter_map(|(bound, operator)| bound.map(|bound| format!("{time} {operator} TIMESTAMPTZ '{bound}'")));
     conditions.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -239,37 +279,48 @@ mod tests {
 
     use super::*;
 
-    /// The pages of which one shows the view.
+    /// The pages of which one shows a view.
     const PAGES: [&str; 2] = ["CUSTOMER_GUIDE.md", "READING.md"];
 
     #[test]
-    fn the_documentation_shows_the_view() {
+    fn the_documentation_shows_the_views() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        // Other blocks have a view of this name too.
-        let begin: String = ["```sql\n"].into_iter().chain(VIEW.split_inclusive('\n').take(3)).collect();
-        let mut shown = 0;
-        for path in PAGES.map(|page| folder.join(page)) {
-            let page = std::fs::read_to_string(&path).unwrap_or_default();
-            let Some((before, rest)) = page.split_once(&begin) else { continue };
-            let (_, after) = rest.split_once("```\n").unwrap();
-            assert_current(&path, &format!("{before}```sql\n{VIEW}```\n{after}"), "cargo test -p audit-export view");
-            shown += 1 + after.matches(&begin).count();
+        for view in [EVENTS.ndjson, LINES.ndjson] {
+            // Other blocks have a view of this name too.
+            let begin: String = ["```sql\n"].into_iter().chain(view.split_inclusive('\n').take(3)).collect();
+            let mut shown = 0;
+            for path in PAGES.map(|page| folder.join(page)) {
+                let page = std::fs::read_to_string(&path).unwrap_or_default();
+                let Some((before, rest)) = page.split_once(&begin) else { continue };
+                let (_, after) = rest.split_once("```\n").unwrap();
+                assert_current(
+                    &path,
+                    &format!("{before}```sql\n{view}```\n{after}"),
+                    "cargo test -p audit-export view",
+                );
+                shown += 1 + after.matches(&begin).count();
+            }
+            assert_eq!(shown, 1, "the view is shown once: {begin}");
         }
-        assert_eq!(shown, 1, "the view is shown once");
     }
 
     #[test]
     fn the_view_is_over_the_files_that_were_proven() {
-        assert_eq!(VIEW.matches(FILES).count(), 1);
-        assert_eq!(VIEW.matches(READER).count(), 1);
+        assert_eq!([EVENTS, LINES].map(|view| view.ndjson.matches(FILES).count()), [1, 1]);
+        assert_eq!(EVENTS.ndjson.matches(READER).count(), 1);
+        assert!(!LINES.ndjson.contains(READER));
         let folder = tempfile::tempdir().unwrap();
         let written = |files: &[&str]| {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            let view = View { files: &files, period: Period::default() };
+            let view = Views { files: &files, period: Period::default() };
             view.write(folder.path()).map(|path| std::fs::read_to_string(path).unwrap())
         };
         let statement = written(&["a/date=2026-11-22/it's.ndjson.gz", "b"]).unwrap();
-        assert!(statement.contains("FROM read_json(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n"), "{statement}");
+        for reader in ["read_json", "read_csv"] {
+            let files = format!("FROM {reader}(\n  ['a/date=2026-11-22/it''s.ndjson.gz',\n'b'],\n");
+            assert!(statement.contains(&files), "{statement}");
+        }
+        assert_eq!(statement.matches(TOLERANT).count(), 1);
         let none = folder.path().join(NO_EVENTS);
         assert!(written(&[]).unwrap().contains(&format!("['{}']", none.display())));
         assert!(!statement.contains("read_parquet"), "{statement}");
@@ -280,34 +331,41 @@ mod tests {
 
     #[test]
     fn files_of_parquet_are_in_the_view() {
-        assert_eq!(PARQUET_PART.matches(PARQUET_FILES).count(), 1);
+        assert_eq!([EVENTS, LINES].map(|view| view.parquet.matches(PARQUET_FILES).count()), [1, 1]);
         let folder = tempfile::tempdir().unwrap();
         let written = |files: &[&str]| {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            let view = View { files: &files, period: Period::default() };
+            let view = Views { files: &files, period: Period::default() };
             std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap()
         };
         let both = written(&["x.ndjson.zst", "it's.parquet", "y.ndjson.gz", "z.parquet"]);
         assert!(both.contains("FROM read_json(\n  ['x.ndjson.zst',\n'y.ndjson.gz'],\n"), "{both}");
         assert!(both.contains("\n)\nUNION ALL BY NAME\n"), "{both}");
-        assert!(both.contains("FROM read_parquet(['it''s.parquet',\n'z.parquet'], "), "{both}");
-        assert_eq!((both.matches(";\n").count(), both.matches(';').count()), (2, 2), "a setting and a view: {both}");
+        assert_eq!(both.matches("FROM read_parquet(['it''s.parquet',\n'z.parquet'], ").count(), 2, "{both}");
+        assert_eq!((both.matches(";\n").count(), both.matches(';').count()), (3, 3), "a setting and two views: {both}");
         let none = folder.path().join(NO_EVENTS);
         assert!(written(&["z.parquet"]).contains(&format!("['{}']", none.display())));
     }
 
     #[test]
     fn the_lines_of_files_of_ocsf_are_in_the_view() {
-        assert_eq!((PARQUET_PART.matches(PARQUET_READER).count(), PARQUET_PART.matches(PARQUET_DAY).count()), (1, 1));
+        for part in [EVENTS, LINES].map(|view| view.parquet) {
+            assert_eq!((part.matches(PARQUET_READER).count(), part.matches(PARQUET_DAY).count()), (1, 1), "{part}");
+        }
         let folder = tempfile::tempdir().unwrap();
         let name = "../region=r/accountId=external/eventDay=20261122/x_6003_y.parquet";
         let files: Vec<PathBuf> = ["x.ndjson.gz", "z.parquet", name].map(PathBuf::from).into();
-        let view = View { files: &files, period: Period::default() };
+        let view = Views { files: &files, period: Period::default() };
         let statement = std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap();
-        assert_eq!(statement.matches("UNION ALL BY NAME").count(), 2, "{statement}");
-        assert!(statement.contains("FROM read_parquet(['z.parquet'], "), "{statement}");
+        assert_eq!(statement.matches("UNION ALL BY NAME\n").count(), 2, "{statement}");
+        assert_eq!(statement.matches("UNION ALL\n").count(), 2, "{statement}");
+        assert_eq!(statement.matches("FROM read_parquet(['z.parquet'], ").count(), 2, "{statement}");
         let reader = format!("AS event, filename\n    FROM read_parquet(['{name}'], ");
-        assert!(statement.contains(&reader) && statement.contains("'eventDay=("), "{statement}");
+        assert_eq!(
+            (statement.matches(&reader).count(), statement.matches("'eventDay=(").count()),
+            (2, 2),
+            "{statement}"
+        );
     }
 
     #[test]
@@ -318,40 +376,48 @@ mod tests {
                 lines.filter_map(|line| line.split_once(": ")).filter(|(_, kind)| kind.starts_with(['"', '\'']));
             pairs.map(|(name, kind)| (name.replace('"', ""), kind.replace(['"', '\''], ""))).collect()
         };
-        assert_eq!(columns(PARQUET_PART).len(), 15);
-        assert_eq!(columns(VIEW), columns(PARQUET_PART));
+        assert_eq!(columns(EVENTS.parquet).len(), 15);
+        assert_eq!(columns(EVENTS.ndjson), columns(EVENTS.parquet));
     }
 
     #[test]
-    fn the_documentation_shows_the_part_for_parquet() {
-        const BEGIN: &str = "```sql\nCREATE VIEW all_audit_events AS\nFROM audit_events\n";
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/READING.md");
-        let page = std::fs::read_to_string(&path).unwrap();
-        let (before, rest) = page.split_once(BEGIN).unwrap();
-        let (_, after) = rest.split_once("```\n").unwrap();
-        assert_current(&path, &format!("{before}{BEGIN}{PARQUET_PART}```\n{after}"), "cargo test -p audit-export part");
+    fn the_documentation_shows_the_parts_for_parquet() {
+        for (name, part) in [("audit_events", EVENTS.parquet), ("audit_lines", LINES.parquet)] {
+            let begin = format!("```sql\nCREATE VIEW all_{name} AS\nFROM {name}\n");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/READING.md");
+            let page = std::fs::read_to_string(&path).unwrap();
+            let (before, rest) = page.split_once(&begin).unwrap();
+            let (_, after) = rest.split_once("```\n").unwrap();
+            assert_current(&path, &format!("{before}{begin}{part}```\n{after}"), "cargo test -p audit-export part");
+        }
     }
 
     #[test]
-    fn a_period_limits_the_view() {
-        assert_eq!(VIEW.matches(BEGIN).count(), 1);
+    fn a_period_limits_both_views() {
+        assert_eq!([EVENTS, LINES].map(|view| view.ndjson.matches(view.begin).count()), [1, 1]);
         let folder = tempfile::tempdir().unwrap();
         let files: Vec<PathBuf> = ["x.ndjson.gz", "y.parquet"].map(PathBuf::from).into();
         let written = |since: Option<&str>, until: Option<&str>| {
             let bound = |text: Option<&str>| text.map(|text| Timestamp::parse(text).unwrap());
-            let view = View { files: &files, period: Period { since: bound(since), until: bound(until) } };
+            let view = Views { files: &files, period: Period { since: bound(since), until: bound(until) } };
             std::fs::read_to_string(view.write(folder.path()).unwrap()).unwrap()
         };
         let (since, until) = (Some("2026-11-22T01:00:00+01:00"), Some("2026-11-23T00:00:00Z"));
-        let since_alone = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z';\n";
-        let until_alone = ")\nWHERE eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
-        let both = ")\nWHERE eventTimestamp >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z' \
-                    AND eventTimestamp < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
+        let since_alone = ")\nWHERE TIME >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z';\n";
+        let until_alone = ")\nWHERE TIME < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
+        let both = ")\nWHERE TIME >= TIMESTAMPTZ '2026-11-22T00:00:00.000Z' \
+                    AND TIME < TIMESTAMPTZ '2026-11-23T00:00:00.000Z';\n";
         for (statement, end) in
             [(written(since, None), since_alone), (written(None, until), until_alone), (written(since, until), both)]
         {
-            assert!(statement.contains("\nCREATE VIEW audit_events AS\nFROM (\nSELECT"), "{statement}");
-            assert!(statement.ends_with(end), "{statement}");
+            for view in [EVENTS, LINES] {
+                assert!(statement.contains(&format!("\n{}FROM (\nSELECT", view.begin)), "{statement}");
+                assert_eq!(
+                    statement.matches(&end.replace("TIME ", &format!("{} ", view.time))).count(),
+                    1,
+                    "{statement}"
+                );
+            }
         }
         assert!(!written(None, None).contains("WHERE"));
     }
