@@ -32,8 +32,8 @@ Examples:
   audit-export query \"$(cat slowest.sql)\" \\
     s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
     --profile production --since 2026-11-01T00:00:00Z --output csv
-  audit-export query \"SELECT json ->> 'department', count(*) FROM audit_lines GROUP BY ALL\" copy \\
-    --public-key key.pem
+  audit-export query \"SELECT json ->> 'department' FROM audit_lines\" \\
+    copy --public-key key.pem
   audit-export query 'DESCRIBE audit_events' copy --unverified
 
 The exit code is 0 only if the files were proven, or --unverified was given, and DuckDB completed the statement. It is 6 if the export is broken, 13 if only a newer export is missing in a copy, and 16 if DuckDB failed, is not installed or is older than 1.5; `audit-export --help` lists the others.";
