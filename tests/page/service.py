@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,36 +100,36 @@ def token(subject: str = "ada@example.com", seconds: int = 3600) -> str:
         "tenant_id": "acme",
         "exp": int(time.time()) + seconds,
     }
-    parts = [{"alg": "ES256"}, claims]
+    return encoded({"alg": "ES256"}, claims)
+
+
+def encoded(*parts: Json) -> str:
+    """Returns the compact form of a JSON Web Token, with a signature that nobody checks here."""
     return ".".join(
         [*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), "c2ln"]
     )
 
 
-def content_security_policy() -> str:
-    """Returns the policy of the function without an issuer and a portal, from its source."""
+def content_security_policy(connect: str = "", ancestors: Sequence[str] = ()) -> str:
+    """Returns the policy of the function, from its source."""
     found = re.search(r'format!\(\s*"(default-src .*?)"\s*\)', SECURITY.read_text(), re.DOTALL)
     assert found
     policy = re.sub(r"\\\n\s*", "", found[1])
-    return policy.replace("{connect}", "'self'").replace("{ancestors}", "'none'")
+    return policy.replace("{connect}", f"'self' {connect}".strip()).replace(
+        "{ancestors}", " ".join(ancestors) or "'none'"
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, policy: str, *arguments: Any) -> None:
+    def __init__(self, policy: str, settings: Json, *arguments: Any) -> None:
         self.policy = policy
+        self.settings = settings
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0].removeprefix(f"/{STAGE}/audit")
         if path == "/settings.json":
-            settings = {
-                "api": "api/audit/graphql",
-                "signIn": None,
-                "portalOrigin": None,
-                "tokenInLink": True,
-                "tenantClaim": "tenant_id",
-            }
-            return self.send(200, "application/json", json.dumps(settings).encode())
+            return self.send(200, "application/json", json.dumps(self.settings).encode())
         file = BUILT / (path.lstrip("/") or "index.html")
         if not file.is_file() or BUILT not in file.resolve().parents:
             return self.send(404, "text/plain", b"There is nothing at this path.\n")
@@ -153,9 +153,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Yields the address of the page."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, content_security_policy())) as server:
+def serving(
+    sign_in: Json | None = None, portal: str | None = None, ancestors: Sequence[str] = (), **settings: Any
+) -> Iterator[str]:
+    """Yields the address of the page, as the function serves it with these settings."""
+    public = {
+        "api": "api/audit/graphql",
+        "signIn": sign_in,
+        "portalOrigin": portal,
+        "tokenInLink": True,
+        "tenantClaim": "tenant_id",
+    } | settings
+    policy = content_security_policy(sign_in["issuer"] if sign_in else "", ancestors)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, policy, public)) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/{STAGE}/audit"

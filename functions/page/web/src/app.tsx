@@ -35,7 +35,9 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                 )}
                 {hasEnded && session !== null && (
                     <div class="notice warning" role="alert">
-                        <p>{text.failures.session}</p>
+                        <p>
+                            {text.failures.session} {settings.signIn && text.session.keeps}
+                        </p>
                         {settings.signIn && (
                             <button type="button" aria-disabled={state.isSigningIn} onClick={state.signIn}>
                                 {text.signIn}

@@ -326,10 +326,10 @@ export function update(
 }
 
 /** Returns the values that differ. */
-export function changes(before: FormValues, values: FormValues): Partial<FormValues> {
-    const names = Object.keys(values) as (keyof FormValues)[];
+export function changes<V extends object>(before: V, values: V): Partial<V> {
+    const names = Object.keys(values) as (keyof V)[];
     const changed = names.filter((name) => JSON.stringify(values[name]) !== JSON.stringify(before[name]));
-    return Object.fromEntries(changed.map((name) => [name, values[name]]));
+    return Object.fromEntries(changed.map((name) => [name, values[name]])) as Partial<V>;
 }
 
 /** Returns a secret for a webhook: `whsec_` and 32 random bytes in base 64. */

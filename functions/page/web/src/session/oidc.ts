@@ -20,8 +20,8 @@ async function discover(settings: SignInSettings): Promise<oauth.AuthorizationSe
     return oauth.processDiscoveryResponse(issuer, response);
 }
 
-/** Leaves the page for the issuer's. `page` is the redirect URI. */
-export async function signIn(settings: SignInSettings, page: string): Promise<void> {
+/** Returns the address at the issuer where the user signs in. `page` is the redirect URI. */
+export async function signInAddress(settings: SignInSettings, page: string): Promise<URL> {
     const server = await discover(settings);
     if (!server.authorization_endpoint) throw new Error("The issuer has no authorization endpoint.");
     const pending: Pending = {
@@ -41,7 +41,7 @@ export async function signIn(settings: SignInSettings, page: string): Promise<vo
     url.searchParams.set("code_challenge_method", "S256");
     if (isOpenId(settings)) url.searchParams.set("nonce", pending.nonce);
     if (settings.audience) url.searchParams.set("audience", settings.audience);
-    location.assign(url);
+    return url;
 }
 
 /** Returns the access token if the issuer has sent the user back with a code, and null if not. */

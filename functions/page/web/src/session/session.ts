@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Api } from "../api/client.ts";
 import type { Settings } from "../settings.ts";
 import { text } from "../text.ts";
-import { mayLeave } from "../unsaved.ts";
+import { keepForms, mayLeave, takeForms } from "../unsaved.ts";
 import { connectToPortal, type Surroundings } from "./portal.ts";
 import { Renewal, sessionOf, takeTokenFromFragment, type Session } from "./token.ts";
 
@@ -39,6 +39,7 @@ function first(settings: Settings, { token, isFromLink, problem }: Start): [Sess
     if (token === null) return [null, problem];
     if (isFromLink && !settings.tokenInLink) return [null, text.session.notInLinks];
     const session = sessionOf(token, settings.tenantClaim);
+    if (session !== null && !isFromLink) takeForms(session.identity);
     return [session, session === null ? text.session.notAToken : null];
 }
 
@@ -114,6 +115,13 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
     }, [settings]);
 
     useEffect(() => {
+        // The person may come back from the issuer to this page as it was.
+        const listen = () => setIsSigningIn(false);
+        addEventListener("pageshow", listen);
+        return () => removeEventListener("pageshow", listen);
+    }, []);
+
+    useEffect(() => {
         if (session === null) return undefined;
         const delay = renewal.current.delay(session, Date.now());
         if (delay === null) return undefined;
@@ -125,11 +133,13 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
         if (!settings.signIn || isSigningIn) return;
         setIsSigningIn(true);
         try {
-            await (await import("./oidc.ts")).signIn(settings.signIn, page);
+            const address = await (await import("./oidc.ts")).signInAddress(settings.signIn, page);
+            if (session !== null) keepForms(session.identity);
+            location.assign(address);
         } catch (error) {
             set(([session]) => [session, error instanceof Error ? error.message : String(error)]);
+            setIsSigningIn(false);
         }
-        setIsSigningIn(false);
     };
     return {
         api,

@@ -3,12 +3,32 @@
 import { useMemo, useState } from "preact/hooks";
 
 import { Failure } from "../api/client.ts";
-import { check, type FormValues, type Problems } from "../form.ts";
+import { changes, check, type FormValues, type Problems } from "../form.ts";
+import { changesKept, useUnsaved } from "../unsaved.ts";
 
-export type FormState = {
-    readonly values: FormValues;
-    readonly hasChanges: boolean;
-    readonly set: (change: Partial<FormValues>) => void;
+export type Values<V> = {
+    readonly values: V;
+    readonly set: (change: Partial<V>) => void;
+    /** They are from before the person signed in again. */
+    readonly areKept: boolean;
+};
+
+/** The values of a form. Leaving the page is asked about while they differ from `start`. */
+export function useValues<V extends object>(name: string, start: V): Values<V> {
+    const [kept] = useState(() => changesKept(name));
+    const [values, setValues] = useState<V>({ ...start, ...kept });
+    useUnsaved(
+        name,
+        useMemo(() => changes(start, values), [start, values]),
+    );
+    return {
+        values,
+        set: (change) => setValues((values) => ({ ...values, ...change })),
+        areKept: Object.keys(kept).length > 0,
+    };
+}
+
+export type FormState = Values<FormValues> & {
     /** The problems to show: of fields that were left, of all fields once the form was sent, and those of the service. */
     readonly problems: Problems;
     /** Those of the whole form, after it was sent. */
@@ -22,8 +42,9 @@ export type FormState = {
     readonly refuse: (error: unknown) => void;
 };
 
-export function useForm(start: FormValues, before: FormValues | null): FormState {
-    const [values, setValues] = useState(start);
+export function useForm(name: string, start: FormValues, before: FormValues | null): FormState {
+    const form = useValues(name, start);
+    const { values } = form;
     const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
     const [turn, setTurn] = useState(0);
     // The service's problems hold until the form is changed.
@@ -32,12 +53,10 @@ export function useForm(start: FormValues, before: FormValues | null): FormState
     const all = new Map([...found, ...refused]);
     const summary: Problems = turn > 0 ? all : new Map();
     const problems: Problems = turn > 0 ? all : new Map([...all].filter(([field]) => touched.has(field)));
-    const hasChanges = useMemo(() => JSON.stringify(values) !== JSON.stringify(start), [values, start]);
     return {
-        values,
-        hasChanges,
+        ...form,
         set: (change) => {
-            setValues((values) => ({ ...values, ...change }));
+            form.set(change);
             setRefused(new Map());
         },
         problems,

@@ -1,17 +1,15 @@
 // A new export: three steps that stay on one page.
 
-import { useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import { useApi } from "../context.ts";
 import { createWithKey, createWithRole, NEW_EXPORT } from "../form.ts";
 import { CreateWithKeyOperation, CreateWithRoleOperation, ExportOperation } from "../generated/api.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
-import { Summary } from "../ui/field.tsx";
 import { useForm } from "../ui/form.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Fact, Facts, Heading, Problem, Show } from "../ui/parts.tsx";
-import { useUnsaved } from "../unsaved.ts";
 import { Failure } from "../api/client.ts";
 import { ConnectionTest, Policies } from "./access.tsx";
 import { Fields } from "./fields.tsx";
@@ -82,9 +80,7 @@ function Steps({ step }: { step: number }) {
 
 function NewExport() {
     const api = useApi();
-    const form = useForm(NEW_EXPORT, null);
-    const [isCreated, setIsCreated] = useState(false);
-    useUnsaved(form.hasChanges && !isCreated);
+    const form = useForm("new", NEW_EXPORT, null);
     // The same for a request that is repeated, so that none creates a second export.
     const idempotency = useRef({ key: crypto.randomUUID(), sent: "" });
 
@@ -100,7 +96,6 @@ function NewExport() {
                     : await api.send(CreateWithKeyOperation, { data: createWithKey(values, key) });
             // The secrets are not needed any more.
             idempotency.current.sent = "";
-            setIsCreated(true);
             form.set(NEW_EXPORT);
             location.replace(paths.created(configuration.id));
         } catch (error) {
@@ -123,14 +118,7 @@ function NewExport() {
                         if (form.submit()) create.run();
                     }}
                 >
-                    <Summary problems={form.summary} turn={form.turn} />
-                    <Fields
-                        values={form.values}
-                        set={form.set}
-                        problems={form.problems}
-                        touch={form.touch}
-                        before={null}
-                    />
+                    <Fields form={form} before={null} />
                     {create.error !== null && <Problem error={create.error} />}
                     <div class="toolbar">
                         <button type="submit" class="primary" aria-disabled={create.isRunning}>

@@ -8,11 +8,9 @@ import { changes, update, valuesOf } from "../form.ts";
 import { ExportOperation, UpdateWithKeyOperation, UpdateWithRoleOperation, type Whole } from "../generated/api.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
-import { Summary } from "../ui/field.tsx";
 import { useForm } from "../ui/form.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Heading, Problem, Show } from "../ui/parts.tsx";
-import { useUnsaved } from "../unsaved.ts";
 import { Fields } from "./fields.tsx";
 
 export function Edit({ id }: { id: string }) {
@@ -33,10 +31,8 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
     const api = useApi();
     const [configuration, setConfiguration] = useState(first);
     const before = useMemo(() => valuesOf(configuration), [configuration]);
-    const form = useForm(before, before);
-    const [isSaved, setIsSaved] = useState(false);
-    useUnsaved(form.hasChanges && !isSaved);
     const { id, version } = configuration;
+    const form = useForm(`edit ${id}`, before, before);
     const save = useAction(async (force: boolean) => {
         const data = update(id, version, before, form.values, force);
         try {
@@ -45,8 +41,7 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
                     ? api.send(UpdateWithRoleOperation, { data })
                     : api.send(UpdateWithKeyOperation, { data }));
             }
-            setIsSaved(true);
-            form.set({ secretAccessKey: "" });
+            form.set(before);
             location.hash = paths.detail(id);
         } catch (error) {
             form.refuse(error);
@@ -71,8 +66,7 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
                 if (form.submit()) save.run(false);
             }}
         >
-            <Summary problems={form.summary} turn={form.turn} />
-            <Fields values={form.values} set={form.set} problems={form.problems} touch={form.touch} before={before} />
+            <Fields form={form} before={before} />
             {save.error !== null && (
                 <Problem error={save.error}>
                     {code === "CONFLICT" && (

@@ -1,9 +1,10 @@
 // The fields of an export, for a new one and for changes.
 
-import { idOf, ChoiceField, LinesField, Radio, TextField } from "../ui/field.tsx";
-import { LISTS, lines, SIDES, webhookSecret, type FormValues, type Lists, type Problems, type Sides } from "../form.ts";
+import { LISTS, lines, SIDES, webhookSecret, type FormValues, type Lists, type Sides } from "../form.ts";
 import { MAX_WEBHOOKS } from "../rules.ts";
 import { text } from "../text.ts";
+import { idOf, ChoiceField, LinesField, Radio, Summary, TextField } from "../ui/field.tsx";
+import type { FormState } from "../ui/form.ts";
 import { CopyButton } from "../ui/parts.tsx";
 
 const REGIONS = [
@@ -32,22 +33,23 @@ const REGIONS = [
 ];
 const OCSF_VERSIONS = { "1.3.0": "1.3.0 (Security Lake)", "1.8.0": "1.8.0" } as const;
 
-export type FieldsProps = {
-    readonly values: FormValues;
-    readonly set: (change: Partial<FormValues>) => void;
-    readonly problems: Problems;
-    /** A field whose problem may be shown from now on. */
-    readonly touch: (field: string) => void;
-    /** The export before the change. */
-    readonly before: FormValues | null;
-};
+/** `before`: the export before the change. */
+type FieldsProps = FormState & { readonly before: FormValues | null };
 
-export function Fields(props: FieldsProps) {
-    const { values, set, before } = props;
+/** The fields, after what is to be known about them as a whole. */
+export function Fields({ form, before }: { form: FormState; before: FormValues | null }) {
+    const props = { ...form, before };
+    const { values, set } = form;
     const isOnServer = values.identity === "key" && values.endpointUrl !== "";
     const field = fieldsOf(props);
     return (
         <>
+            {form.areKept && (
+                <p class="notice warning" role="status">
+                    {text.form.kept}
+                </p>
+            )}
+            <Summary problems={form.summary} turn={form.turn} />
             <Radio
                 legend={text.form.identity}
                 value={values.identity}
@@ -118,7 +120,7 @@ export function Fields(props: FieldsProps) {
                     isOptional
                 />
             </div>
-            <details class="more" open={before !== null}>
+            <details class="more" open={before !== null || form.areKept}>
                 <summary>{text.form.more}</summary>
                 <div class="grid">
                     <ChoiceField

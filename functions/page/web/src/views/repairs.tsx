@@ -1,5 +1,6 @@
 // Repairs and replays, with their progress.
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
 import { Failure } from "../api/client.ts";
@@ -20,7 +21,8 @@ import {
 import { bucketPath } from "../rules.ts";
 import { text } from "../text.ts";
 import { TextField } from "../ui/field.tsx";
-import { useAction, useLoad } from "../ui/load.ts";
+import { useValues, type Values } from "../ui/form.ts";
+import { useAction, useLoad, type Action } from "../ui/load.ts";
 import { Badge, CodeLink, Fact, Facts, Problem, Section, Show, Time, type Tone } from "../ui/parts.tsx";
 import { Policies } from "./access.tsx";
 import { isNotFound } from "./windows.tsx";
@@ -46,9 +48,13 @@ function isRunning(status: ExportRepairStatus | ExportReplayStatus): boolean {
     return status === "PENDING" || status === "RUNNING";
 }
 
-/** Returns a local time of a browser's field in UTC, or null if it is not complete. */
-function utc(local: string): string | null {
-    const time = Date.parse(local);
+const NO_PERIOD = { from: "", to: "" };
+const NO_REPAIR = { ...NO_PERIOD, overwrite: false };
+const NO_REPLAY = { ...NO_PERIOD, bucketPath: "" };
+
+/** Returns the time of a browser's field, in UTC or local, or null if it is not complete. */
+function timeOf(field: string, isUtc: boolean): string | null {
+    const time = Date.parse(field && isUtc ? `${field}Z` : field);
     return Number.isNaN(time) ? null : new Date(time).toISOString();
 }
 
@@ -57,10 +63,78 @@ function problemOf(error: unknown, field: string): string | undefined {
     return error instanceof Failure ? error.fields.find((problem) => problem.field === field)?.message : undefined;
 }
 
+type Period = { readonly from: string; readonly to: string };
+
+/** A form for a period. `more`: further fields; `isReady`: they can be sent; `children`: what else belongs to them. */
+function PeriodForm<V extends Period>({
+    name,
+    heading,
+    button,
+    isUtc,
+    form,
+    isReady = true,
+    request,
+    more,
+    children,
+}: {
+    name: string;
+    heading: string;
+    button: string;
+    isUtc: boolean;
+    form: Values<V>;
+    isReady?: boolean;
+    request: Action<[Period]>;
+    more?: ComponentChildren;
+    children?: ComponentChildren;
+}) {
+    const labels = isUtc
+        ? { from: text.detail.fromUtc, to: text.detail.toUtc }
+        : { from: text.detail.from, to: text.detail.to };
+    const { values } = form;
+    const [from, to] = [timeOf(values.from, isUtc), timeOf(values.to, isUtc)];
+    return (
+        <form
+            noValidate
+            aria-label={heading}
+            onSubmit={(event) => {
+                event.preventDefault();
+                if (from !== null && to !== null && isReady) request.run({ from, to });
+            }}
+        >
+            <div class="grid">
+                {(["from", "to"] as const).map((end) => (
+                    <TextField
+                        key={end}
+                        name={`${name}.${end}`}
+                        label={labels[end]}
+                        type="datetime-local"
+                        value={values[end]}
+                        set={(time) => form.set({ [end]: time } as Partial<V>)}
+                        problem={problemOf(request.error, end)}
+                    />
+                ))}
+                {more}
+            </div>
+            {children}
+            {request.error !== null && <Problem error={request.error} />}
+            <div class="toolbar">
+                <button
+                    type="submit"
+                    disabled={from === null || to === null || !isReady}
+                    aria-disabled={request.isRunning}
+                >
+                    {button}
+                </button>
+            </div>
+        </form>
+    );
+}
+
 export function Repairs({ configuration }: { configuration: Whole }) {
     const api = useApi();
     const { id } = configuration;
-    const [values, setValues] = useState({ from: "", to: "", overwrite: false });
+    const form = useValues(`repair ${id}`, NO_REPAIR);
+    const { overwrite } = form.values;
     const [inProgress, setInProgress] = useState(false);
     const loaded = useLoad<Repair | null>(
         `repair ${id}`,
@@ -76,64 +150,34 @@ export function Repairs({ configuration }: { configuration: Whole }) {
         },
         inProgress ? SECONDS_IN_PROGRESS : 0,
     );
-    const request = useAction(async () => {
-        const [from, to] = [utc(values.from), utc(values.to)];
-        if (from === null || to === null) return;
-        const { repair } = await api.send(RequestRepairOperation, { id, from, to, overwrite: values.overwrite });
+    const request = useAction(async (period: Period) => {
+        const { repair } = await api.send(RequestRepairOperation, { id, ...period, overwrite });
+        form.set(NO_REPAIR);
         setInProgress(true);
         loaded.replace(repair);
     });
-    const change = (changed: Partial<typeof values>) => setValues((values) => ({ ...values, ...changed }));
     return (
         <Section heading={text.detail.repairHeading}>
             <p class="hint">{text.detail.repairHint}</p>
             <Show loaded={loaded}>{(repair) => repair && <RepairState repair={repair} />}</Show>
-            <form
-                noValidate
-                aria-label={text.detail.repairHeading}
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    request.run();
-                }}
+            <PeriodForm
+                name="repair"
+                heading={text.detail.repairHeading}
+                button={text.detail.repair}
+                isUtc={false}
+                form={form}
+                request={request}
             >
-                <div class="grid">
-                    <TextField
-                        name="repair.from"
-                        label={text.detail.from}
-                        type="datetime-local"
-                        value={values.from}
-                        set={(from) => change({ from })}
-                        problem={problemOf(request.error, "from")}
-                    />
-                    <TextField
-                        name="repair.to"
-                        label={text.detail.to}
-                        type="datetime-local"
-                        value={values.to}
-                        set={(to) => change({ to })}
-                        problem={problemOf(request.error, "to")}
-                    />
-                </div>
                 <div class="radio">
                     <input
                         type="checkbox"
                         id="repair-overwrite"
-                        checked={values.overwrite}
-                        onChange={(event) => change({ overwrite: event.currentTarget.checked })}
+                        checked={overwrite}
+                        onChange={(event) => form.set({ overwrite: event.currentTarget.checked })}
                     />
                     <label for="repair-overwrite">{text.detail.overwrite}</label>
                 </div>
-                {request.error !== null && <Problem error={request.error} />}
-                <div class="toolbar">
-                    <button
-                        type="submit"
-                        disabled={utc(values.from) === null || utc(values.to) === null}
-                        aria-disabled={request.isRunning}
-                    >
-                        {text.detail.repair}
-                    </button>
-                </div>
-            </form>
+            </PeriodForm>
         </Section>
     );
 }
@@ -179,7 +223,8 @@ function RepairState({ repair }: { repair: Repair }) {
 export function Replays({ configuration }: { configuration: Whole }) {
     const api = useApi();
     const { id } = configuration;
-    const [values, setValues] = useState({ from: "", to: "", bucketPath: "" });
+    const form = useValues(`replay ${id}`, NO_REPLAY);
+    const path = form.values.bucketPath;
     const [inProgress, setInProgress] = useState(false);
     const loaded = useLoad(
         `replays ${id}`,
@@ -190,12 +235,9 @@ export function Replays({ configuration }: { configuration: Whole }) {
         },
         inProgress ? SECONDS_IN_PROGRESS : 0,
     );
-    // Boundaries are in UTC, so these fields are too.
-    const boundary = (field: string) => utc(field && `${field}Z`);
-    const request = useAction(async () => {
-        const [from, to] = [boundary(values.from), boundary(values.to)];
-        if (from === null || to === null) return;
-        await api.send(RequestReplayOperation, { id, from, to, bucketPath: values.bucketPath });
+    const request = useAction(async (period: Period) => {
+        await api.send(RequestReplayOperation, { id, ...period, bucketPath: path });
+        form.set(NO_REPLAY);
         setInProgress(true);
         loaded.reload();
     });
@@ -203,10 +245,8 @@ export function Replays({ configuration }: { configuration: Whole }) {
         await api.send(CancelReplayOperation, { configuration: id, id: replay });
         loaded.reload();
     });
-    const change = (changed: Partial<typeof values>) => setValues((values) => ({ ...values, ...changed }));
-    const pathProblem = values.bucketPath === "" ? null : bucketPath(values.bucketPath);
-    const isReady =
-        boundary(values.from) !== null && boundary(values.to) !== null && values.bucketPath !== "" && !pathProblem;
+    const problem = path === "" ? null : bucketPath(path);
+    const isReady = path !== "" && problem === null;
     return (
         <Section heading={text.detail.replayHeading}>
             <p class="hint">{text.detail.replayHint}</p>
@@ -224,51 +264,29 @@ export function Replays({ configuration }: { configuration: Whole }) {
                 }
             </Show>
             {cancel.error !== null && <Problem error={cancel.error} />}
-            <form
-                noValidate
-                aria-label={text.detail.replayHeading}
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    request.run();
-                }}
-            >
-                <div class="grid">
-                    <TextField
-                        name="replay.from"
-                        label={text.detail.fromUtc}
-                        type="datetime-local"
-                        value={values.from}
-                        set={(from) => change({ from })}
-                        problem={problemOf(request.error, "from")}
-                    />
-                    <TextField
-                        name="replay.to"
-                        label={text.detail.toUtc}
-                        type="datetime-local"
-                        value={values.to}
-                        set={(to) => change({ to })}
-                        problem={problemOf(request.error, "to")}
-                    />
+            {/* Boundaries of intervals are in UTC, so these times are too. */}
+            <PeriodForm
+                name="replay"
+                heading={text.detail.replayHeading}
+                button={text.detail.replay}
+                isUtc
+                form={form}
+                isReady={isReady}
+                request={request}
+                more={
                     <TextField
                         name="replay.bucketPath"
                         label={text.detail.replayPath}
                         hint={text.detail.replayPathHint}
-                        value={values.bucketPath}
-                        set={(value) => change({ bucketPath: value.trim() })}
-                        problem={pathProblem ?? problemOf(request.error, "bucketPath")}
+                        value={path}
+                        set={(value) => form.set({ bucketPath: value.trim() })}
+                        problem={problem ?? problemOf(request.error, "bucketPath")}
                         isCode
                     />
-                </div>
-                {values.bucketPath !== "" && !pathProblem && (
-                    <PoliciesOfPath id={id} version={configuration.version} path={values.bucketPath} />
-                )}
-                {request.error !== null && <Problem error={request.error} />}
-                <div class="toolbar">
-                    <button type="submit" disabled={!isReady} aria-disabled={request.isRunning}>
-                        {text.detail.replay}
-                    </button>
-                </div>
-            </form>
+                }
+            >
+                {isReady && <PoliciesOfPath id={id} version={configuration.version} path={path} />}
+            </PeriodForm>
         </Section>
     );
 }
