@@ -829,7 +829,7 @@ def test_a_request_without_a_token_does_not_reach_a_function() -> None:
     body = translated()["Resources"]["HttpApi"]["Properties"]["Body"]
     page = {"/audit", "/audit/{proxy+}"}
     assert set(body["paths"]) == {"/api/audit/graphql", "/api/audit/events", "/v1/logs"} | page
-    assert {method for path in page for method in body["paths"][path]} == {"get"}
+    assert {method for path in page for method in body["paths"][path]} == {"get", "head"}
     for methods in (methods for path, methods in body["paths"].items() if path not in page):
         validator = body["x-amazon-apigateway-request-validators"][
             methods["post"]["x-amazon-apigateway-request-validator"]

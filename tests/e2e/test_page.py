@@ -129,6 +129,9 @@ def test_the_page_is_served_with_its_policy(stack: Stack, http: requests.Session
     assert served.status_code == 200
     assert served.headers["content-security-policy"] == content_security_policy()
     assert served.headers["strict-transport-security"].startswith("max-age=")
+    asked = http.head(f"{stack.api_url}/audit", timeout=30)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["etag"] == served.headers["etag"]
 
 
 def test_from_nothing_to_files_with_a_role(
