@@ -41,7 +41,10 @@ def test_no_markup_and_no_code_is_made_from_texts(path: Path) -> None:
 
 
 def test_tokens_are_stored_nowhere() -> None:
-    """What has to survive the redirect to the issuer is the one thing that is stored, and it is no token."""
+    """
+    What has to survive the redirect to the issuer is stored meanwhile, and whether times are shown in UTC. The tests in a
+    browser look at what that is.
+    """
     storing = {
         str(path.relative_to(page.WEB)): set(
             re.findall(r"localStorage|indexedDB|sessionStorage|document\.cookie", text)
@@ -49,7 +52,11 @@ def test_tokens_are_stored_nowhere() -> None:
         for path in SOURCES
         if (text := path.read_text())
     }
-    assert {name: found for name, found in storing.items() if found} == {"src/session/oidc.ts": {"sessionStorage"}}
+    assert {name: found for name, found in storing.items() if found} == {
+        "src/format.ts": {"localStorage"},
+        "src/session/oidc.ts": {"sessionStorage"},
+        "src/unsaved.ts": {"sessionStorage"},
+    }
 
 
 def test_a_build_that_differs_is_found(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Dialog, FrameLocator, expect
+from playwright.sync_api import Browser, Dialog, FrameLocator, Route, expect
 
 from tests.page.issuer import CLIENT, SCOPES, Issuer, issuing, portal
-from tests.page.service import Refused, serving, token
+from tests.page.service import GRAPHQL, Refused, serving, token
 from tests.page.test_views import fill_role
 from tests.page.visit import Visit, visiting
 
@@ -341,3 +341,85 @@ def test_a_token_of_somebody_else_begins_another_session(browser: Browser) -> No
         expect(frame.get_by_text("Signed in as eve@example.com")).to_be_visible()
         expect(frame.get_by_role("heading", name="No export yet")).to_be_visible()
         assert json.loads(visit.page.evaluate("JSON.stringify({...sessionStorage})")) == {}
+
+
+def test_who_signed_out_of_a_portal_stays_signed_out(browser: Browser) -> None:
+    """A token that comes unasked signs nobody in again."""
+    with framed(browser) as (visit, frame):
+        visit.page.evaluate("token => { respond = () => send(token); }", visit.token)
+        show(visit)
+        frame.get_by_role("button", name="Sign out").click()
+        expect(frame.get_by_text("You are signed out.")).to_be_visible()
+        visit.page.evaluate("token => send(token)", token("ada@example.com", 7200))
+        visit.page.wait_for_timeout(300)
+        expect(frame.get_by_text("You are signed out.")).to_be_visible()
+        frame.get_by_role("button", name="Sign in").click()
+        expect(frame.get_by_role("link", name=LIST)).to_be_visible()
+
+
+def test_who_signed_out_is_asked_by_the_issuer(visit: Visit, issuer: Issuer) -> None:
+    """The provider's own session goes on, so it is asked not to use it."""
+    visit.open(signed_in=False)
+    sign_in(visit)
+    visit.page.get_by_role("button", name="Sign out").click()
+    sign_in(visit)
+    expect(visit.page.get_by_role("button", name="Sign out")).to_be_visible()
+    assert [asked.get("prompt") for asked in issuer.authorizations] == [None, "login"]
+
+
+def test_a_late_refusal_of_an_earlier_token_ends_nothing(browser: Browser) -> None:
+    with framed(browser) as (visit, frame):
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            if not held and '"query Exports' in (route.request.post_data or ""):
+                held.append(route)
+            else:
+                route.fallback()
+
+        visit.page.route(GRAPHQL, hold)
+        visit.page.evaluate("token => { respond = () => send(token); }", visit.token)
+        show(visit)
+        expect(frame.get_by_role("button", name="Sign out")).to_be_visible()
+        visit.page.wait_for_timeout(200)
+        visit.page.evaluate("token => send(token)", token("ada@example.com", 7200))
+        visit.page.wait_for_timeout(200)
+        refusal = {"errors": [{"message": "Expired.", "extensions": {"code": "UNAUTHENTICATED"}}]}
+        held[0].fulfill(status=401, json=refusal)
+        frame.get_by_role("button", name="Try again").click()
+        expect(frame.get_by_role("link", name=LIST)).to_be_visible()
+        expect(frame.get_by_text("Your session has ended")).to_have_count(0)
+
+
+def test_a_token_that_was_refused_by_mistake_counts_again_once(browser: Browser) -> None:
+    """The portal has no newer token than the one that the service refused."""
+    with framed(browser) as (visit, frame):
+        answer = visit.service.answers["Exports"]
+        visit.service.refuse("Exports", Refused("UNAUTHENTICATED", "Expired.", 401))
+        visit.page.evaluate("token => { respond = () => send(token); }", visit.token)
+        show(visit)
+        frame.get_by_role("button", name="Try again").wait_for()
+        expect(frame.get_by_text("Your session has ended")).to_have_count(0)
+        frame.get_by_role("button", name="Try again").click()
+        expect(frame.get_by_text("Your session has ended")).to_be_visible()
+        frame.get_by_role("button", name="Ask again").click()
+        visit.page.wait_for_timeout(200)
+        expect(frame.get_by_text("Your session has ended")).to_be_visible()
+        # A new token ends that.
+        visit.service.answers["Exports"] = answer
+        visit.page.evaluate("token => send(token)", token("ada@example.com", 7200))
+        frame.get_by_role("button", name="Try again").click()
+        expect(frame.get_by_role("link", name=LIST)).to_be_visible()
+
+
+def test_what_was_chosen_to_verify_stays_for_who_signs_in_and_goes_for_others(browser: Browser) -> None:
+    with framed(browser) as (visit, frame):
+        visit.page.evaluate("address => { frames.page.location = `${address}#/verify`; }", visit.address)
+        time = frame.get_by_label("Exported through")
+        time.fill("2026-11-22T06:00:00Z")
+        visit.page.evaluate("token => send(token)", visit.token)
+        expect(frame.get_by_text("Signed in as ada@example.com")).to_be_visible()
+        expect(time).to_have_value("2026-11-22T06:00:00Z")
+        visit.page.evaluate("token => send(token)", token("eve@example.com"))
+        expect(frame.get_by_text("Signed in as eve@example.com")).to_be_visible()
+        expect(time).to_have_value("")

@@ -113,16 +113,46 @@ def test_a_folder_is_dropped(visit: Visit, copy: Path) -> None:
     visit.open("#/verify", signed_in=False)
     page = visit.page
     page.get_by_label(KEY).set_input_files(copy / "key.pem")
-    box = page.locator(".drop").bounding_box()
-    assert box
-    session = page.context.new_cdp_session(page)
-    data = {"items": [], "files": [str(copy)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        place = {"x": box["x"] + 20, "y": box["y"] + 20}
-        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+    drop(page, copy)
     expect(page.get_by_text(f"copy/{answers.ID}")).to_be_visible()
     page.get_by_role("button", name="Verify", exact=True).click()
     expect(verdict(visit)).to_contain_text("COMPLETE through 2026-11-22T06:00:00.000Z")
+
+
+def drop(page: Page, path: Path) -> None:
+    box = page.locator(".drop").bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 20, "y": box["y"] + 20}
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
+
+
+def test_the_listing_of_a_folder_is_counted_and_can_be_cancelled(visit: Visit, tmp_path: Path) -> None:
+    """The last files are never found, so that the listing goes on until it is cancelled."""
+    visit.open("#/verify", signed_in=False)
+    page = visit.page
+    page.evaluate(
+        """() => {
+          const files = Array.from({ length: 150 }, (_, number) => ({
+            isFile: true,
+            fullPath: `/a/${number}`,
+            file: (found) => { if (number < 100) found(new File([], String(number))); },
+          }));
+          const folder = {
+            isFile: false,
+            fullPath: "/a",
+            createReader: () => ({ readEntries: (found) => found(files.splice(0)) }),
+          };
+          DataTransferItem.prototype.webkitGetAsEntry = () => folder;
+        }"""
+    )
+    drop(page, tmp_path)
+    expect(page.get_by_text("Listing the files: 100 so far…")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Listing the files")).to_have_count(0)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
 def sign_in_with_keys(visit: Visit, copy: Path, **changes: str) -> None:

@@ -18,12 +18,28 @@ Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDE = (1280, 900)
 NARROW = (360, 740)
+# WCAG 1.4.10: a window of 1280 pixels at 400 %.
+NARROWEST = (320, 640)
 
 # In every document that the visit opens.
 _LISTEN = """
 addEventListener("securitypolicyviolation", (event) =>
   window.reportViolation(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
 """
+# A region that scrolls has a name and takes the focus; what is for screen readers only is cut off on purpose.
+_TOO_WIDE = """() => {
+  const name = (one) => `${one.tagName} ${one.className.baseVal ?? one.className} ${one.textContent.slice(0, 60)}`;
+  const scrolls = (one) => /auto|scroll/.test(getComputedStyle(one).overflowX);
+  const isShown = (one) => one.getClientRects().length > 0 && !one.closest(".hidden, .skip, thead, svg, datalist");
+  const isFree = (one) => { for (; one; one = one.parentElement) if (scrolls(one)) return false; return true; };
+  const width = document.scrollingElement.clientWidth;
+  const all = [...document.body.querySelectorAll("*")].filter(isShown);
+  return [
+    ...(document.scrollingElement.scrollWidth > width ? [`the page, ${document.scrollingElement.scrollWidth}`] : []),
+    ...all.filter((one) => isFree(one) && one.getBoundingClientRect().right > width + 1).map(name),
+    ...all.filter((one) => getComputedStyle(one).overflowX === "hidden" && one.scrollWidth > one.clientWidth).map(name),
+  ];
+}"""
 
 # In a worker, which has a policy of its own. What it writes to its console is a problem of the visit.
 _LISTEN_IN_WORKER = """
@@ -104,27 +120,41 @@ class Visit:
             self.respond(route)
 
     def accessibility(self) -> list[str]:
-        """Returns what axe-core finds against WCAG 2.2 AA, and what is too wide: in light and dark, narrow and wide."""
+        """
+        Returns what axe-core finds against WCAG 2.2 AA, and what is too wide or cut off: in light, dark and forced colours,
+        narrow and wide, and with text of twice the size.
+        """
         self.page.evaluate(_axe())
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         problems: list[str] = []
-        for width, height in (NARROW, WIDE):
-            self.page.set_viewport_size({"width": width, "height": height})
-            if (actual := self.page.evaluate("document.scrollingElement.scrollWidth")) > width:
-                problems.append(f"{actual} pixels wide in a window of {width}")
+        for size in (NARROWEST, WIDE):
+            problems += self._resize(size)
             for scheme in SCHEMES:
                 self.page.emulate_media(color_scheme=scheme)
-                # Not while something moves or fades.
-                self.page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
-                found = self.page.evaluate(
-                    "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", tags
-                )
-                problems += [
-                    f"{one['id']} ({scheme}, {width}): {node['target']} {node['failureSummary']}"
-                    for one in found["violations"]
-                    for node in one["nodes"]
-                ]
+                problems += self._axe(f"{scheme}, {size[0]}")
+        self.page.emulate_media(forced_colors="active")
+        problems += self._axe("forced colours")
+        self.page.emulate_media(forced_colors="none")
+        self.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        problems += self._resize(WIDE)
+        self.page.evaluate("document.documentElement.style.fontSize = ''")
         return problems
+
+    def _resize(self, size: tuple[int, int]) -> list[str]:
+        """Returns what is wider than a window of this size, or than the place that it has."""
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        found: list[str] = self.page.evaluate(_TOO_WIDE)
+        return [f"in a window of {size[0]}: {one}" for one in found]
+
+    def _axe(self, condition: str) -> list[str]:
+        # Not while something moves or fades.
+        self.page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = self.page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", tags)
+        return [
+            f"{one['id']} ({condition}): {node['target']} {node['failureSummary']}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
 
 
 def _listen(worker: Worker) -> None:

@@ -4,7 +4,7 @@ import type { ComponentChildren, ComponentType } from "preact";
 import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 
 import { PageContext } from "./context.ts";
-import { visible } from "./format.ts";
+import { showsUtc, showUtc, visible } from "./format.ts";
 import { paths, routeOf, type Route } from "./route.ts";
 import { useSession, type SessionState, type Start } from "./session/session.ts";
 import type { Session } from "./session/token.ts";
@@ -21,12 +21,21 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
     const state = useSession(settings, page, start);
     const { api, session, hasEnded, problem } = state;
     const route = useRoute();
+    const [isUtc, setIsUtc] = useState(showsUtc);
+    const toggleUtc = () => {
+        showUtc(!isUtc);
+        setIsUtc(!isUtc);
+    };
     return (
         <PageContext.Provider value={{ api }}>
             <a class="skip" href="#main" onClick={(event) => focusMain(event)}>
                 {text.skip}
             </a>
-            <Header session={session} route={route} signOut={state.signOut} />
+            <Header session={session} route={route} signOut={state.signOut}>
+                <button type="button" class="small" aria-pressed={isUtc} onClick={toggleUtc}>
+                    {text.inUtc}
+                </button>
+            </Header>
             <main id="main" tabIndex={-1}>
                 {problem !== null && (
                     <p class="notice bad" role="alert">
@@ -43,7 +52,7 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                                 {text.signIn}
                             </button>
                         )}
-                        {state.hasPortal && (
+                        {state.portal && (
                             <button type="button" onClick={state.askPortal}>
                                 {text.session.ask}
                             </button>
@@ -53,7 +62,7 @@ export function App({ settings, page, start }: { settings: Settings; page: strin
                 {session === null && needsSession(route) ? (
                     <SignIn settings={settings} state={state} page={page} />
                 ) : (
-                    <Guard key={JSON.stringify([needsSession(route) ? session?.identity : null, route])}>
+                    <Guard key={JSON.stringify([state.turn, route])}>
                         <View route={route} />
                     </Guard>
                 )}
@@ -97,7 +106,17 @@ function needsSession({ view }: Route): boolean {
     return view !== "codes" && view !== "verify";
 }
 
-function Header({ session, route, signOut }: { session: Session | null; route: Route; signOut: () => void }) {
+function Header({
+    session,
+    route,
+    signOut,
+    children,
+}: {
+    session: Session | null;
+    route: Route;
+    signOut: () => void;
+    children: ComponentChildren;
+}) {
     const links = [
         { path: paths.list, name: text.exports, isHere: ["list", "create", "detail", "edit"].includes(route.view) },
         { path: paths.verify, name: text.verify, isHere: route.view === "verify" },
@@ -117,18 +136,17 @@ function Header({ session, route, signOut }: { session: Session | null; route: R
                     ))}
                 </ul>
             </nav>
-            {session && (
-                <div class="session">
-                    {session.subject && (
-                        <span title={session.issuer ?? ""}>
-                            {visible(text.signedInAs(session.subject, session.tenant))}
-                        </span>
-                    )}
+            <div class="session">
+                {children}
+                {session?.subject && (
+                    <span title={session.issuer ?? ""}>{visible(text.signedInAs(session.subject, session.tenant))}</span>
+                )}
+                {session && (
                     <button type="button" class="small" onClick={signOut}>
                         {text.signOut}
                     </button>
-                </div>
-            )}
+                )}
+            </div>
         </header>
     );
 }
@@ -154,16 +172,20 @@ function SignIn({ settings, state, page }: { settings: Settings; state: SessionS
                     </a>
                 </p>
             )}
-            {state.hasPortal && !state.isPortalLate && <p role="status">{text.session.asking}</p>}
-            {state.hasPortal && state.isPortalLate && (
+            {state.portal === "waiting" && <p role="status">{text.session.asking}</p>}
+            {(state.portal === "late" || state.portal === "signedOut") && (
                 <div class="notice warning" role="status">
-                    <p>{text.session.late(settings.portalOrigin ?? "")}</p>
+                    <p>
+                        {state.portal === "late"
+                            ? text.session.late(settings.portalOrigin ?? "")
+                            : text.session.signedOut}
+                    </p>
                     <button type="button" onClick={state.askPortal}>
-                        {text.session.ask}
+                        {state.portal === "late" ? text.session.ask : text.signIn}
                     </button>
                 </div>
             )}
-            {!settings.signIn && !state.hasPortal && <p>{text.session.byPortal}</p>}
+            {!settings.signIn && !state.portal && <p>{text.session.byPortal}</p>}
             <p class="hint">{text.session.memory}</p>
         </div>
     );

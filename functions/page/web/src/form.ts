@@ -18,10 +18,9 @@ import type {
 import * as rules from "./rules.ts";
 import { text } from "./text.ts";
 
-export type Sides = "include" | "exclude";
-export type Lists = "actions" | "actorTypes" | "targetTypes";
-export const SIDES: readonly Sides[] = ["include", "exclude"];
-export const LISTS: readonly Lists[] = ["actions", "actorTypes", "targetTypes"];
+export const { SIDES, LISTS } = rules;
+export type Sides = (typeof SIDES)[number];
+export type Lists = (typeof LISTS)[number];
 
 export type OcsfRuleValues = {
     readonly action: string;
@@ -164,9 +163,7 @@ export function check(values: FormValues, before: FormValues | null = null): Pro
     const optional = (field: string, value: string, rule: rules.Rule) => value !== "" && note(field, rule(value));
 
     if (values.identity === "key") optional("endpointUrl", values.endpointUrl, rules.endpointUrl);
-    if (values.format === "OCSF_PARQUET" && values.ocsfRules.some(({ action }) => action.trim() === "")) {
-        note("ocsf.classes", text.form.ocsfActionMissing);
-    }
+    note("ocsf.classes", rules.ocsfClasses(ocsfInput(values)?.classes ?? []));
     const isOnServer = values.identity === "key" && values.endpointUrl !== "";
     if (values.identity === "role") {
         required("roleArn", values.roleArn, rules.roleArn);
@@ -191,17 +188,11 @@ export function check(values: FormValues, before: FormValues | null = null): Pro
     optional("description", values.description, rules.description);
     if (values.start === "at" && Number.isNaN(Date.parse(values.startTime))) note("startFrom", text.form.required);
 
-    let filterValues = 0;
-    for (const side of SIDES) {
-        for (const list of LISTS) {
-            for (const value of lines(values.filter[side][list])) {
-                filterValues += 1;
-                note(`filter.${side}.${list}`, rules.filterValue(value));
-            }
-        }
-    }
-    if (filterValues > rules.MAX_FILTER_VALUES)
-        note("filter", text.form.filterMany(filterValues, rules.MAX_FILTER_VALUES));
+    const side = (name: Sides) => {
+        const list = (list: Lists) => lines(values.filter[name][list]);
+        return { actions: list("actions"), actorTypes: list("actorTypes"), targetTypes: list("targetTypes") };
+    };
+    rules.filter({ include: side("include"), exclude: side("exclude") }).forEach((problem, field) => note(field, problem));
     values.webhooks.forEach(({ url, secret }, index) => {
         const isKnown = before?.webhooks.some((webhook) => webhook.url === url) ?? false;
         required(`notifications[${index}].url`, url, rules.webhookUrl);
@@ -224,7 +215,7 @@ function filterInput(values: FormValues): ExportFilterInput | null {
     return include || exclude ? { ...(include && { include }), ...(exclude && { exclude }) } : null;
 }
 
-function ocsfInput(values: FormValues): OcsfInput | null {
+function ocsfInput(values: FormValues): (OcsfInput & { readonly classes: rules.OcsfRule[] }) | null {
     if (values.format !== "OCSF_PARQUET") return null;
     return {
         version: values.ocsfVersion,

@@ -6,6 +6,35 @@ const TENTHS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
+const IN_UTC = "audit-export.utc";
+let isUtc: boolean | null = null;
+
+/** Returns whether times are shown in UTC, as the person chose in this browser. */
+export function showsUtc(): boolean {
+    try {
+        isUtc ??= localStorage.getItem(IN_UTC) !== null;
+    } catch {
+        // A frame may lack the permission to store. The choice holds until the page is left.
+        isUtc ??= false;
+    }
+    return isUtc;
+}
+
+export function showUtc(chosen: boolean): void {
+    isUtc = chosen;
+    try {
+        if (chosen) localStorage.setItem(IN_UTC, "yes");
+        else localStorage.removeItem(IN_UTC);
+    } catch {
+        // As above.
+    }
+}
+
+/** Returns a time as it is shown: local or in UTC. */
+export function shownTime(time: string): string {
+    return showsUtc() ? utcTime(time) : localTime(time);
+}
+
 export function localTime(time: string): string {
     return LOCAL.format(new Date(time));
 }
@@ -16,7 +45,7 @@ export function utcTime(time: string): string {
     return `${text.slice(0, 10)} ${text.slice(11, 23).replace(/\.000$/, "")} UTC`;
 }
 
-export function count(number: number): string {
+export function count(number: number | bigint): string {
     return COUNT.format(number);
 }
 

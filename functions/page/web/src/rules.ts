@@ -3,6 +3,8 @@
 // Each rule returns null for a valid value, or the service's sentence about another. A test compares both with what
 // shared/domain says about a few thousand values (functions/page/src/rules.rs).
 
+import type { OcsfClass } from "./generated/api.ts";
+
 export type Rule = (text: string) => string | null;
 
 /** The most characters of a path with the format OCSF_PARQUET. */
@@ -117,19 +119,63 @@ export const description: Rule = rule((text) => {
     return length >= 1 && length <= 256 && !/\p{Cc}/u.test(text);
 }, "A description has 1 to 256 characters and no line breaks or other control characters.");
 
-/** The form of a webhook's URL. Which host names are public is checked by the service alone. */
-export const webhookUrl: Rule = form(
-    "[Hh][Tt][Tt][Pp][Ss]:[!-\\[\\]-~]{1,1018}",
-    "A webhook URL has at most 1,024 characters of visible ASCII and starts with https://, for example " +
-        "https://hooks.example.com/audit-export.",
-);
+const LABEL = "(?!-)[A-Za-z0-9-]{1,63}(?<!-)";
+const hasHostForm = whole(`(?=.{1,253}$)${LABEL}(?:\\.${LABEL})*`);
+const isPrivate = /\.(?:alt|internal|invalid|local|localhost|onion|test|home\.arpa)$/;
+const isOfAws =
+    /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|(?:c2s|csp\.hci)\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|amazonaws\.eu|api\.aws|api\.amazonwebservices\.com\.cn)$/;
 
-/** The form of the URL of an S3 server. The service checks the rest. */
-export const endpointUrl: Rule = form(
-    "[Hh][Tt][Tt][Pp][Ss]:[!-\\[\\]-~]{1,294}",
-    "An endpoint URL has https://, a host name and, if it is not 443, a port, for example " +
-        "https://s3.example.com:9000. It has no path, user name, '?' or '#'.",
-);
+/** Returns the URL of a text with at most so many characters of visible ASCII. */
+function httpsUrl(text: string, most: number): URL | null {
+    if (!new RegExp(`^[!-\\[\\]-~]{1,${most}}$(?!\\n)`).test(text) || !URL.canParse(text)) return null;
+    const url = new URL(text);
+    return url.protocol === "https:" ? url : null;
+}
+
+function isName(host: string): boolean {
+    return hasHostForm.test(host) && !isAddress.test(host);
+}
+
+/** A stack for development also connects to this machine. The service refuses that everywhere else. */
+function isPublic(host: string): boolean {
+    return host === "localhost" || (host.includes(".") && !isPrivate.test(host));
+}
+
+export const webhookUrl: Rule = (text) => {
+    const url = httpsUrl(text, 1024);
+    if (!url || url.href.length > 1024) {
+        return (
+            "A webhook URL has at most 1,024 characters of visible ASCII and starts with https://, for example " +
+            "https://hooks.example.com/audit-export."
+        );
+    }
+    if (url.username || url.password) {
+        return "Leave out the user name and the password. The signature proves to the receiver who sent a notice.";
+    }
+    if (text.includes("#")) return "Leave out the part after '#'. It is never sent.";
+    if (!isName(url.hostname)) {
+        return "Give the receiver's host name, not an IP address and without a dot at its end.";
+    }
+    return isPublic(url.hostname)
+        ? null
+        : "Give a URL with a public host name, for example hooks.example.com, and without a port.";
+};
+
+export const endpointUrl: Rule = (text) => {
+    const url = httpsUrl(text, 300);
+    if (!url || url.username || url.password || url.pathname !== "/" || /[?#]/.test(text)) {
+        return (
+            "An endpoint URL has https://, a host name and, if it is not 443, a port, for example " +
+            "https://s3.example.com:9000. It has no path, user name, '?' or '#'."
+        );
+    }
+    if (isOfAws.test(url.hostname)) return "Leave out the endpoint URL for a bucket in AWS: its Region is enough.";
+    if (!isName(url.hostname)) return "Give the server's host name, not an IP address and without a dot at its end.";
+    if (url.port && Number(url.port) < 1024) {
+        return "Let the server listen on port 443, or on one from 1024 on, for example https://s3.example.com:9000.";
+    }
+    return isPublic(url.hostname) ? null : "Give a URL with a public host name, for example https://s3.example.com.";
+};
 
 export const webhookSecret: Rule = rule((text) => {
     const encoded = text.startsWith("whsec_") ? text.slice("whsec_".length) : "";
@@ -144,6 +190,96 @@ export const filterValue: Rule = rule((text) => {
     const length = new TextEncoder().encode(text).length;
     return start !== "" && length <= 128 && !/[\p{Cc}"\\*]/u.test(start);
 }, "A value has 1 to 128 bytes, without quotation marks, backslashes and control characters. An asterisk may only be its last character, after the beginning of the texts that it stands for.");
+
+export const SIDES = ["include", "exclude"] as const;
+export const LISTS = ["actions", "actorTypes", "targetTypes"] as const;
+export type Filter = Readonly<
+    Record<(typeof SIDES)[number], Readonly<Record<(typeof LISTS)[number], readonly string[]>>>
+>;
+
+/** Returns the problems of a filter, by the names of its fields. Empty lists are not given. */
+export function filter(filter: Filter): Map<string, string> {
+    const problems = new Map<string, string>();
+    const sizes = SIDES.flatMap((side) =>
+        LISTS.map((list) => {
+            const problem = filter[side][list].map(filterValue).find((problem) => problem !== null);
+            if (problem) problems.set(`filter.${side}.${list}`, problem);
+            return new Set(filter[side][list]).size;
+        }),
+    );
+    if (problems.size > 0) return problems;
+    const values = sizes.reduce((sum, size) => sum + size, 0);
+    if (values > MAX_FILTER_VALUES) {
+        problems.set(
+            "filter",
+            `The filter has ${values} values in its lists, and may have ${MAX_FILTER_VALUES}. Shorten it with values such as POLICY_*.`,
+        );
+    }
+    for (const list of LISTS) {
+        const { include, exclude } = filter;
+        const isExcluded = (value: string) => exclude[list].some((pattern) => covers(pattern, value));
+        if (include[list].length > 0 && include[list].every(isExcluded)) {
+            problems.set(
+                `filter.include.${list}`,
+                "Every value of this list is excluded too, so no event would be exported. Include another value, or exclude less.",
+            );
+        }
+    }
+    return problems;
+}
+
+/** Returns whether every text that matches `other` matches `pattern` too. */
+function covers(pattern: string, other: string): boolean {
+    return pattern.endsWith("*") ? other.startsWith(pattern.slice(0, -1)) : pattern === other;
+}
+
+const CHANGE = "Create, Enable, Password Change, Password Reset, Disable, Delete, Attach Policy, Detach Policy, Lock";
+const ACTIVITIES: Record<OcsfClass, string> = {
+    ACCOUNT_CHANGE: `${CHANGE}, MFA Factor Enable, MFA Factor Disable, Unlock`,
+    AUTHENTICATION:
+        "Logon, Logoff, Authentication Ticket, Service Ticket Request, Service Ticket Renew, Preauth, Account Switch",
+    ENTITY_MANAGEMENT:
+        "Create, Read, Update, Delete, Move, Enroll, Unenroll, Enable, Disable, Activate, Deactivate, Suspend, Resume",
+    API_ACTIVITY: "Create, Read, Update, Delete",
+};
+
+export type OcsfRule = {
+    readonly action: string;
+    readonly targetType: string | null;
+    readonly class: OcsfClass;
+    readonly activity: string | null;
+};
+
+/** Returns the form in which words of rules are compared. */
+function word(text: string): string {
+    return text.replace(/[a-z]/g, (letter) => letter.toUpperCase()).replace(/[^A-Z0-9\x80-\uffff]/g, "_");
+}
+
+/** Returns the first problem of rules for classes of OCSF. */
+export function ocsfClasses(rules: readonly OcsfRule[]): string | null {
+    if (rules.length > 100) return `There are ${rules.length} rules, and may be 100.`;
+    const known = new Map<string, string>();
+    for (const [index, { action, targetType, class: name, activity }] of rules.entries()) {
+        const refuse = (sentence: string) => `Rule ${index + 1}: ${sentence}`;
+        if (![action, targetType ?? "x"].every((text) => /^[ -~]{1,128}$(?!\n)/.test(text))) {
+            return refuse("an action or a target type has 1 to 128 printable ASCII characters.");
+        }
+        const names = `Unknown, ${ACTIVITIES[name]}, Other`;
+        const chosen = word(activity ?? "Other");
+        if (!names.split(", ").map(word).includes(chosen)) {
+            return refuse(`the activity of ${name} must be one of ${names}.`);
+        }
+        const key = JSON.stringify([word(action), targetType && word(targetType)]);
+        const value = `${name} ${chosen}`;
+        if ((known.get(key) ?? value) !== value) {
+            return refuse(
+                "an earlier rule gives the same action and target type another class or activity. Remove one of them.",
+            );
+        }
+        known.set(key, value);
+    }
+    return null;
+}
 
 /** Returns the Region in the ARN of a key, to compare it with the bucket's. */
 export function regionOfKey(arn: string): string | null {

@@ -25,13 +25,13 @@ export const text = {
     verify: "Verify files",
     signIn: "Sign in",
     signOut: "Sign out",
+    inUtc: "Times in UTC",
     signedInAs: (subject: string, tenant: string | null) =>
         `Signed in as ${subject}${tenant === null ? "" : `, ${tenant}`}`,
     newTab: "opens in a new tab",
     loading: "Loading…",
     retry: "Try again",
     cancel: "Cancel",
-    close: "Close",
     save: "Save",
     copy: "Copy",
     copied: "Copied",
@@ -39,8 +39,6 @@ export const text = {
     download: "Download",
     more: "Show more",
     refresh: "Refresh",
-    yes: "yes",
-    no: "no",
     none: "none",
     never: "never",
     optional: "optional",
@@ -66,6 +64,7 @@ export const text = {
         late: (origin: string) =>
             `Your portal (${origin}) has not answered. Ask again, or open this page from there again.`,
         ask: "Ask again",
+        signedOut: "You are signed out.",
         framed: "Open the page in a window of its own to sign in.",
         cancelled: "you cancelled it",
         notInLinks: "this service takes no token from a link",
@@ -171,7 +170,6 @@ export const text = {
         ocsfTarget: "Target type",
         ocsfClass: "Class",
         ocsfActivity: "Activity",
-        ocsfActionMissing: "Each rule needs an action.",
         addRule: "Add a rule",
         removeRule: (number: number) => `Remove rule ${number}`,
         filter: "Filter",
@@ -182,8 +180,6 @@ export const text = {
         actions: "these actions",
         actorTypes: "these types of actors",
         targetTypes: "these types of targets",
-        filterMany: (number: number, most: number) =>
-            `The filter has ${number} values in its lists, and may have ${most}.`,
         more: "More choices",
         webhooks: "Webhooks for notices",
         webhooksHint:
@@ -253,7 +249,6 @@ export const text = {
         nextExport: "Next export",
         lastSuccess: "Last success",
         failures: "Failures since then",
-        retention: "Retention used",
         retentionText: (percent: number) =>
             `${percent} % of the retention is used by the oldest event that is not exported yet`,
         settings: "Settings",
@@ -264,10 +259,14 @@ export const text = {
         backlogOldest: "The oldest was received",
         backlogCounting: "Counting the events that wait…",
         backlogUnknown: "The backlog can't be counted right now.",
-        delayChart: "Time from the end of a window to its delivery",
-        delayChartText: (windows: number, most: string, last: string) =>
+        lagChart: "Time from the end of a window to its delivery",
+        lagNow: (lag: string) => `Now: ${lag}.`,
+        lagWaiting: (number: number) =>
+            `${number} ${plural(number, "window is", "windows are")} not delivered (hollow).`,
+        lagDelivered: (windows: number, most: string, last: string) =>
             `The last ${windows} windows were delivered at most ${most} after their end, the newest ${last} after it.`,
-        delayNone: "The chart appears when windows have been delivered.",
+        lagNone: "No window has been delivered yet.",
+        now: "now",
         timelineHeading: "Windows",
         timelineHint:
             "Each column is a window: what one signed digest answers for. Use the arrow keys to move between windows.",
@@ -316,7 +315,7 @@ export const text = {
         actionsHeading: "Actions",
         edit: "Change",
         run: "Export now",
-        running: "An export of everything received until now is in the queue.",
+        running: "An export is in the queue, of everything received until",
         enable: "Enable",
         disable: "Disable",
         remove: "Delete",

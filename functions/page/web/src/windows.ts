@@ -23,27 +23,31 @@ export function heights(jobs: readonly Job[]): number[] {
     return jobs.map(({ events }) => (events === 0 ? 3 : Math.max(8, Math.round(Math.sqrt(events / most) * 100))));
 }
 
-export type Delay = { readonly end: string; readonly seconds: number };
+/** A point of the chart: how late a window was delivered, is until now, or the export is now. */
+export type Delay = { readonly at: string; readonly seconds: number; readonly kind: "delivered" | "waiting" | "now" };
 
-/** The time from the end of each delivered window to its delivery, the oldest first. */
-export function delays(jobs: readonly Job[]): Delay[] {
-    const delivered = jobs.flatMap(({ endTimestamp, endedAt }) =>
-        endTimestamp && endedAt
-            ? [{ end: endTimestamp, seconds: Math.max(0, secondsBetween(endTimestamp, endedAt)) }]
-            : [],
-    );
-    return delivered.sort((a, b) => Date.parse(a.end) - Date.parse(b.end));
+/** The time from the end of each window to its delivery or, without one, until now; the oldest first. */
+export function delays(jobs: readonly Job[], now: number): Delay[] {
+    const points = jobs.flatMap(({ endTimestamp: at, endedAt, status }): Delay[] => {
+        if (!at) return [];
+        const isDelivered = status === "SUCCEEDED";
+        const end = isDelivered ? endedAt : new Date(now).toISOString();
+        if (!end) return [];
+        return [{ at, seconds: Math.max(0, secondsBetween(at, end)), kind: isDelivered ? "delivered" : "waiting" }];
+    });
+    return points.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
-/** The points of a line in a chart of this size, with the time as its first axis and 0 at the bottom. */
-export function line(points: readonly Delay[], width: number, height: number): string {
-    const [first, last] = [points.at(0), points.at(-1)];
-    if (!first || !last) return "";
-    const [start, length] = [Date.parse(first.end), Math.max(1, Date.parse(last.end) - Date.parse(first.end))];
+/** The places of points in a chart of this size, with the time as its first axis and 0 at the bottom. */
+export function placed(points: readonly Delay[], width: number, height: number): (Delay & { x: number; y: number })[] {
+    const times = points.map(({ at }) => Date.parse(at));
+    const start = Math.min(...times);
+    const length = Math.max(1, Math.max(...times) - start);
     const most = Math.max(1, ...points.map(({ seconds }) => seconds));
-    const at = ({ end, seconds }: Delay) => {
-        const x = points.length === 1 ? width : ((Date.parse(end) - start) / length) * width;
-        return `${x.toFixed(1)},${(height - (seconds / most) * height).toFixed(1)}`;
-    };
-    return points.map(at).join(" ");
+    const rounded = (value: number) => Math.round(value * 10) / 10;
+    return points.map((point, index) => ({
+        ...point,
+        x: rounded(points.length === 1 ? width : ((times[index]! - start) / length) * width),
+        y: rounded(height - (point.seconds / most) * height),
+    }));
 }

@@ -127,6 +127,17 @@ test("filters are checked value by value, and together", () => {
     );
 });
 
+test("what contradicts itself is refused at once", () => {
+    const lists = { ...VALID.filter.include, actions: "READ" };
+    const filter = { include: lists, exclude: { ...lists, actions: "REA*" } };
+    assert.deepEqual([...check({ ...VALID, filter }).keys()], ["filter.include.actions"]);
+    const rule = { action: "READ", targetType: "", class: "API_ACTIVITY", activity: "Read" } as const;
+    const values = { ...VALID, format: "OCSF_PARQUET", ocsfRules: [rule, { ...rule, activity: "" }] } as const;
+    assert.deepEqual([...check(values).keys()], ["ocsf.classes"]);
+    assert.equal(check({ ...values, format: "NDJSON_GZIP" }).size, 0);
+    assert.equal(check({ ...values, ocsfRules: [rule, { ...rule, action: "read" }] }).size, 0);
+});
+
 test("a new webhook needs a secret, and a known one keeps its own", () => {
     const webhooks = [
         { url: "https://hooks.example.com/", secret: "" },

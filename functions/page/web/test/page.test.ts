@@ -7,7 +7,7 @@ import { ExportsOperation, type Job } from "../src/generated/api.ts";
 import { CODES } from "../src/generated/codes.ts";
 import { paths, routeOf } from "../src/route.ts";
 import { pageAddress } from "../src/settings.ts";
-import { delays, heights, inOrder, line, markOf } from "../src/windows.ts";
+import { delays, heights, inOrder, markOf, placed } from "../src/windows.ts";
 import { codesOf, operationTypes } from "../scripts/generate.ts";
 
 const browserFetch = globalThis.fetch;
@@ -170,16 +170,26 @@ test("characters that hide or turn a text are shown", () => {
     assert.equal(visible("Für die Revision 監査 👩‍💻"), "Für die Revision 監査 👩‍💻");
 });
 
-test("the chart has the delay of each delivered window", () => {
+test("the chart has the delay of each window, which grows until it is delivered", () => {
     const later = { ...JOB, endTimestamp: "2026-01-31T04:00:00.000Z", endedAt: "2026-01-31T04:42:00.000Z" };
-    const points = delays([later, JOB, { ...JOB, endedAt: null }, { ...JOB, endTimestamp: null }]);
+    const failed: Job = { ...later, status: "FAILED" };
+    const now = Date.parse("2026-01-31T05:24:00.000Z");
+    const points = delays([later, JOB, { ...JOB, endedAt: null }, { ...JOB, endTimestamp: null }, failed], now);
     assert.deepEqual(
-        points.map(({ seconds }) => seconds),
-        [1_260, 2_520],
+        points.map(({ seconds, kind }) => [seconds, kind]),
+        [
+            [1_260, "delivered"],
+            [2_520, "delivered"],
+            [5_040, "waiting"],
+        ],
     );
-    assert.equal(line(points, 100, 10), "0.0,5.0 100.0,0.0");
-    assert.equal(line(points.slice(0, 1), 100, 10), "100.0,0.0");
-    assert.equal(line([], 100, 10), "");
+    const places = (some: typeof points) => placed(some, 100, 10).map(({ x, y }) => [x, y]);
+    assert.deepEqual(places(points.slice(0, 2)), [
+        [0, 5],
+        [100, 0],
+    ]);
+    assert.deepEqual(places(points.slice(0, 1)), [[100, 0]]);
+    assert.deepEqual(places([]), []);
 });
 
 test("there is a sentence about every kind of code", () => {

@@ -43,10 +43,10 @@ type NonNullFields<R> = { readonly [K in keyof R]: NonNullable<R[K]> };
 export class Api {
     readonly #url: string;
     readonly #token: () => string | null;
-    readonly #refused: () => void;
+    readonly #refused: (token: string) => void;
 
-    /** `refused` is called when the service does not accept the token. */
-    constructor(url: string, token: () => string | null, refused: () => void) {
+    /** `refused` is called with a token that the service does not accept. */
+    constructor(url: string, token: () => string | null, refused: (token: string) => void) {
         this.#url = url;
         this.#token = token;
         this.#refused = refused;
@@ -74,7 +74,7 @@ export class Api {
         const [error] = body.errors ?? [];
         if (error || !body.data) {
             const code = error?.extensions?.code ?? `HTTP_${response.status}`;
-            if (response.status === 401) this.#refused();
+            if (response.status === 401) this.#refused(token);
             throw new Failure(code, error?.message ?? "", error?.extensions);
         }
         return body.data as NonNullFields<R>;

@@ -20,8 +20,8 @@ async function discover(settings: SignInSettings): Promise<oauth.AuthorizationSe
     return oauth.processDiscoveryResponse(issuer, response);
 }
 
-/** Returns the address at the issuer where the user signs in. `page` is the redirect URI. */
-export async function signInAddress(settings: SignInSettings, page: string): Promise<URL> {
+/** Returns the address at the issuer where the user signs in. `page` is the redirect URI; `asks`: not without being asked. */
+export async function signInAddress(settings: SignInSettings, page: string, asks: boolean): Promise<URL> {
     const server = await discover(settings);
     if (!server.authorization_endpoint) throw new Error("The issuer has no authorization endpoint.");
     const pending: Pending = {
@@ -40,6 +40,7 @@ export async function signInAddress(settings: SignInSettings, page: string): Pro
     url.searchParams.set("code_challenge", await oauth.calculatePKCECodeChallenge(pending.verifier));
     url.searchParams.set("code_challenge_method", "S256");
     if (isOpenId(settings)) url.searchParams.set("nonce", pending.nonce);
+    if (asks) url.searchParams.set("prompt", "login");
     if (settings.audience) url.searchParams.set("audience", settings.audience);
     return url;
 }

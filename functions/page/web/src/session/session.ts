@@ -26,9 +26,10 @@ export type SessionState = {
     readonly hasEnded: boolean;
     readonly problem: string | null;
     readonly isSigningIn: boolean;
-    /** A portal surrounds or opened the page. */
-    readonly hasPortal: boolean;
-    readonly isPortalLate: boolean;
+    /** Raised when a session of somebody else begins, or one ends on request: nothing of it may stay. */
+    readonly turn: number;
+    /** What the portal that surrounds or opened the page is doing. Null: there is none. */
+    readonly portal: "waiting" | "late" | "signedOut" | null;
     readonly signIn: () => void;
     readonly signOut: () => void;
     readonly askPortal: () => void;
@@ -47,31 +48,37 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
     const [[session, problem], set] = useState(() => first(settings, start));
     const [hasEnded, setHasEnded] = useState(false);
     const [isSigningIn, setIsSigningIn] = useState(false);
-    const [isPortalLate, setIsPortalLate] = useState(false);
-    const [hasPortal, setHasPortal] = useState(false);
+    const [portalState, setPortalState] = useState<SessionState["portal"]>(null);
+    const [turn, setTurn] = useState(0);
+    const isSignedOut = useRef(false);
     const current = useRef(session);
     const ended = useRef(false);
     ended.current = hasEnded;
     current.current = session;
     const portal = useRef<(() => void) | null>(null);
     const renewal = useRef(new Renewal());
+    /** The last token that was taken again after its session had ended. */
+    const retried = useRef<string | null>(null);
     const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
     const ask = () => {
         if (!portal.current) return;
-        setIsPortalLate(false);
+        isSignedOut.current = false;
+        setPortalState("waiting");
         portal.current();
         clearTimeout(waiting.current);
-        waiting.current = setTimeout(() => setIsPortalLate(true), PORTAL_MILLISECONDS);
+        waiting.current = setTimeout(() => setPortalState("late"), PORTAL_MILLISECONDS);
     };
     const api = useMemo(
         () =>
             new Api(
                 `${page.slice(0, page.lastIndexOf("/"))}/${settings.api}`,
                 () => (ended.current ? null : (current.current?.token ?? null)),
-                () => {
+                (token) => {
+                    // The answer may be about a token that was replaced meanwhile.
+                    if (token !== current.current?.token) return;
                     setHasEnded(true);
-                    if (renewal.current.ask(current.current?.token ?? null, Date.now())) ask();
+                    if (renewal.current.ask(token, Date.now())) ask();
                 },
             ),
         [page, settings],
@@ -80,24 +87,30 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
     /** Begins a session with a token that was handed over while the page is open. */
     const begin = (token: string, isFromLink: boolean) => {
         const before = current.current;
-        // A portal that has no newer token returns the old one.
-        if (token === before?.token) return;
+        if (!isFromLink && isSignedOut.current) return;
+        // A portal that has no newer token returns the old one. The service may have refused it by mistake, but once.
+        if (token === before?.token) {
+            if (ended.current && token !== retried.current) setHasEnded(false);
+            retried.current = token;
+            return;
+        }
         const next = sessionOf(token, settings.tenantClaim);
         if (next === null) return set([before, text.session.notAToken]);
         clearTimeout(waiting.current);
         const isOther = before !== null && before.identity !== next.identity;
         if (isOther && ((isFromLink && !confirm(text.session.replace)) || !mayLeave())) return;
+        if (isOther) setTurn((turn) => turn + 1);
         set([next, null]);
         setHasEnded(false);
-        setIsPortalLate(false);
+        setPortalState((state) => state && "waiting");
     };
 
     useEffect(() => {
         if (settings.portalOrigin === null) return;
         const surroundings = window as unknown as Surroundings;
         portal.current = connectToPortal(surroundings, settings.portalOrigin, (token) => begin(token, false));
-        setHasPortal(portal.current !== null);
         if (current.current === null) ask();
+        else if (portal.current) setPortalState("waiting");
     }, [settings]);
 
     useEffect(() => {
@@ -133,7 +146,8 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
         if (!settings.signIn || isSigningIn) return;
         setIsSigningIn(true);
         try {
-            const address = await (await import("./oidc.ts")).signInAddress(settings.signIn, page);
+            const { signInAddress } = await import("./oidc.ts");
+            const address = await signInAddress(settings.signIn, page, isSignedOut.current);
             if (session !== null) keepForms(session.identity);
             location.assign(address);
         } catch (error) {
@@ -141,16 +155,25 @@ export function useSession(settings: Settings, page: string, start: Start): Sess
             setIsSigningIn(false);
         }
     };
+    const signOut = () => {
+        if (!mayLeave()) return;
+        isSignedOut.current = true;
+        clearTimeout(waiting.current);
+        setTurn((turn) => turn + 1);
+        set([null, null]);
+        setHasEnded(false);
+        setPortalState((state) => state && "signedOut");
+    };
     return {
         api,
         session,
         hasEnded,
         problem,
         isSigningIn,
-        hasPortal,
-        isPortalLate,
+        turn,
+        portal: portalState,
         signIn: () => void signIn(),
-        signOut: () => mayLeave() && set([null, null]),
+        signOut,
         askPortal: ask,
     };
 }

@@ -4,18 +4,18 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 
 import { Failure, NETWORK, UNAUTHENTICATED } from "../api/client.ts";
-import { localTime, utcTime } from "../format.ts";
+import { localTime, shownTime, showsUtc, utcTime } from "../format.ts";
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
 import type { Loader } from "./load.ts";
 
-/** A time in the user's zone; in UTC for pointers that rest on it, and for screen readers. */
+/** A time in the chosen zone; in the other one for pointers that rest on it, and for screen readers. */
 export function Time({ value }: { value: string }) {
-    const utc = utcTime(value);
+    const other = showsUtc() ? localTime(value) : utcTime(value);
     return (
-        <time dateTime={value} title={utc}>
-            {localTime(value)}
-            <span class="hidden"> ({utc})</span>
+        <time dateTime={value} title={other}>
+            {shownTime(value)}
+            <span class="hidden"> ({other})</span>
         </time>
     );
 }
@@ -179,6 +179,52 @@ export function Document({ content, name, what }: { content: string; name?: stri
                 {content}
             </pre>
         </div>
+    );
+}
+
+export type Row = { readonly key: string; readonly cells: readonly ComponentChildren[] };
+
+/** A table whose rows become cards in narrow windows. The first cell of a row is its heading. */
+export function Table({
+    caption,
+    isNamed = false,
+    columns,
+    rows,
+}: {
+    caption: string;
+    /** Shows the caption. Else it is for screen readers only. */
+    isNamed?: boolean;
+    columns: readonly string[];
+    rows: readonly Row[];
+}) {
+    return (
+        // The roles are lost where rows are cards.
+        <table class="cards" role="table">
+            <caption class={isNamed ? "" : "hidden"}>{caption}</caption>
+            <thead role="rowgroup">
+                <tr role="row">
+                    {columns.map((column) => (
+                        <th key={column} scope="col" role="columnheader">
+                            {column}
+                        </th>
+                    ))}
+                </tr>
+            </thead>
+            <tbody role="rowgroup">
+                {rows.map(({ key, cells: [heading, ...cells] }) => (
+                    <tr key={key} role="row">
+                        <th scope="row" role="rowheader">
+                            {heading}
+                        </th>
+                        {cells.map((cell, index) => (
+                            <td key={index} role="cell" data-label={columns[index + 1]}>
+                                {cell}
+                            </td>
+                        ))}
+                    </tr>
+                ))}
+            </tbody>
+        </table>
     );
 }
 

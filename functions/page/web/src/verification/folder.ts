@@ -21,6 +21,8 @@ export interface FoundExport {
 /** The most files of one folder: twice those of the most digests, and the objects. */
 const MAX_FILES = 4_000_000;
 const MAX_DEPTH = 16;
+/** The dropped files that are asked for at the same time. */
+const CONCURRENCY = 100;
 
 /** Is called with the number of files that were found. Throws to end the listing. */
 export type ShowCount = (count: number) => void;
@@ -69,43 +71,55 @@ function exportOf(folder: string, files: readonly FolderFile[]): FoundExport {
 }
 
 /** Returns the files of an `<input type="file" webkitdirectory>`. */
-export function filesOfInput(list: readonly File[]): FolderFile[] {
+export function filesOfInput(list: FileList): FolderFile[] {
     checkNumber(list.length);
-    return list.map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+    return Array.from(list, (file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
-function checkNumber(number: number): void {
-    if (number > MAX_FILES) {
-        throw new Error(`there are more than ${MAX_FILES} files`);
+function checkNumber(number: number, most = MAX_FILES): void {
+    if (number > most) {
+        throw new Error(`there are more than ${most} files`);
     }
 }
 
 /** Returns all files that were dropped, those in folders included. To be called before the event ends. */
-export async function filesOfDrop(items: Iterable<DataTransferItem>, show: ShowCount): Promise<FolderFile[]> {
-    const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+export async function filesOfDrop(
+    items: Iterable<DataTransferItem>,
+    show: ShowCount,
+    most = MAX_FILES,
+): Promise<FolderFile[]> {
+    const waiting: FileSystemEntry[] = [];
     const files: FolderFile[] = [];
-    await Promise.all(entries.map((entry) => collect(entry, 0, files, show)));
+    const add = async (entries: readonly FileSystemEntry[]): Promise<void> => {
+        for (let at = 0; at < entries.length; at += CONCURRENCY) {
+            const some = entries.slice(at, at + CONCURRENCY);
+            files.push(...(await Promise.all(some.filter(isFile).map(fileOf))));
+            waiting.push(...some.filter((entry) => !isFile(entry)));
+            checkNumber(files.length, most);
+            show(files.length);
+        }
+    };
+    await add(Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null));
+    for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
+        if (folder.fullPath.split("/").length > MAX_DEPTH) {
+            throw new Error(`${folder.fullPath} is nested too deep`);
+        }
+        const reader = (folder as FileSystemDirectoryEntry).createReader();
+        const next = (): Promise<FileSystemEntry[]> =>
+            new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        // A call returns some of the entries, and none after the last.
+        for (let some = await next(); some.length > 0; some = await next()) {
+            await add(some);
+        }
+    }
     return files;
 }
 
-async function collect(entry: FileSystemEntry, depth: number, files: FolderFile[], show: ShowCount): Promise<void> {
-    if (depth > MAX_DEPTH) {
-        throw new Error(`${entry.fullPath} is nested too deep`);
-    }
-    if (entry.isFile) {
-        const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-        files.push({ path: entry.fullPath.replace(/^\//, ""), file });
-        checkNumber(files.length);
-        return;
-    }
-    const reader = (entry as FileSystemDirectoryEntry).createReader();
-    for (;;) {
-        // A call returns some of the entries, and none after the last.
-        const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-        if (some.length === 0) {
-            return;
-        }
-        await Promise.all(some.map((one) => collect(one, depth + 1, files, show)));
-        show(files.length);
-    }
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+    return entry.isFile;
+}
+
+async function fileOf(entry: FileSystemFileEntry): Promise<FolderFile> {
+    const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    return { path: entry.fullPath.replace(/^\//, ""), file };
 }

@@ -5,11 +5,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { type Api, Failure, UNAUTHENTICATED } from "../api/client.ts";
 import { useApi } from "../context.ts";
-import { bytes, visible } from "../format.ts";
+import { bytes, count, visible } from "../format.ts";
 import { ExportOperation, SigningKeysOperation } from "../generated/api.ts";
 import { CODES } from "../generated/codes.ts";
 import { TextField } from "../ui/field.tsx";
-import { Badge, CodeLink, DownloadButton, Fact, Facts, Heading, Section, Time, type Tone } from "../ui/parts.tsx";
+import { Badge, CodeLink, DownloadButton, Fact, Facts, Heading, Section, Table, Time, type Tone } from "../ui/parts.tsx";
 import { exportsIn, filesOfDrop, filesOfInput, type FolderFile, type FoundExport, type ShowCount } from "./folder.ts";
 import { PublicKeys } from "./keys.ts";
 import { BESIDE } from "./layout.ts";
@@ -23,8 +23,6 @@ import { parseTime, timeText } from "./time.ts";
 /** The most breaks and names that are shown. The report has more. */
 const MAX_BREAKS = 20;
 const MAX_SHOWN = 10;
-
-const NUMBER = new Intl.NumberFormat();
 
 /** Public keys, and where they are from. `file`: the name of the file that somebody chose; null: the service. */
 interface Keys {
@@ -173,7 +171,8 @@ export function Verify(): JSX.Element {
 
     const cancel = (): void => {
         forget();
-        setState({ kind: "FAILED", reason: text.cancelled });
+        if (found.kind === "READING") setFound({ kind: "NONE" });
+        else setState({ kind: "FAILED", reason: text.cancelled });
     };
     const isBusy = state.kind === "RUNNING" || state.kind === "ASKING";
 
@@ -204,7 +203,14 @@ export function Verify(): JSX.Element {
             </Section>
             <Section heading={text.folderHeading}>
                 <FolderInput choose={(list) => void choose(list)} />
-                {found.kind === "READING" && <p class="loading">{text.reading(found.count)}</p>}
+                {found.kind === "READING" && (
+                    <div class="toolbar">
+                        <p class="loading">{text.reading(found.count)}</p>
+                        <button type="button" onClick={cancel}>
+                            {text.cancel}
+                        </button>
+                    </div>
+                )}
                 <Alert>{problem}</Alert>
                 {found.kind === "EXPORTS" && found.exports.length > 1 && (
                     <div class="field">
@@ -373,7 +379,8 @@ function laterOf(entered: string, through: string | null): Task["expectedThrough
 }
 
 function announcement(found: Found, state: State): string {
-    if (found.kind === "READING") return text.reading(0);
+    // Not every file.
+    if (found.kind === "READING") return text.reading(found.count - (found.count % 1000));
     if (state.kind === "ASKING") return text.asking;
     if (state.kind === "RUNNING") {
         const { bytes: all, bytesRead } = state.counts;
@@ -415,8 +422,8 @@ function FolderInput({
                 {...{ webkitdirectory: true }}
                 aria-describedby="verify-folder-hint"
                 onChange={(event) => {
-                    const files = [...(event.currentTarget.files ?? [])];
-                    choose(() => filesOfInput(files));
+                    const { files } = event.currentTarget;
+                    if (files) choose(() => filesOfInput(files));
                 }}
             />
             <p class="soft">{text.drop}</p>
@@ -506,17 +513,17 @@ function Result({ done }: { done: Done }): JSX.Element {
                     <Fact name={text.by}>{report.circumstances.program}</Fact>
                     <Fact name={text.expectation}>{expectationOf(report)}</Fact>
                     <Fact name={text.digests}>
-                        {NUMBER.format(digests.count)}
+                        {count(digests.count)}
                         {digests.firstSequence !== undefined &&
                             ` (${text.sequences(String(digests.firstSequence), String(digests.lastSequence))})`}
                         {digests.stretches > 1 && <span class="block">{text.stretches(digests.stretches)}</span>}
                     </Fact>
                     <Fact name={text.objects}>
-                        {text.intact(NUMBER.format(objects.intact), NUMBER.format(objects.count))}
+                        {text.intact(count(objects.intact), count(objects.count))}
                     </Fact>
                     <Fact name={text.events}>
-                        {NUMBER.format(objects.events)}
-                        {digests.leftOut > 0n && `, ${text.leftOut(NUMBER.format(digests.leftOut))}`}
+                        {count(objects.events)}
+                        {digests.leftOut > 0n && `, ${text.leftOut(count(digests.leftOut))}`}
                     </Fact>
                     <Fact name={text.bytes}>{speed}</Fact>
                     {report.period && (
@@ -555,31 +562,21 @@ function Breaks({ report }: { report: PlainReport }): JSX.Element {
     const shown = report.breaks.slice(0, MAX_BREAKS);
     return (
         <>
-            <table class="cards">
-                <caption>{text.breaks(report.breakCount)}</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">{text.code}</th>
-                        <th scope="col">{text.file}</th>
-                        <th scope="col">{text.detail}</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {shown.map((broken, index) => (
-                        <tr key={index}>
-                            <th scope="row">
-                                <CodeLink code={broken.code} />
-                            </th>
-                            <td data-label={text.file} class="break">
-                                {broken.file === undefined ? text.wholeExport : <code>{visible(broken.file)}</code>}
-                            </td>
-                            <td data-label={text.detail} class="break">
-                                {meaningOf(broken.code)} {adviceOf(broken.detail)}
-                            </td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
+            <Table
+                caption={text.breaks(report.breakCount)}
+                isNamed
+                columns={[text.code, text.file, text.detail]}
+                rows={shown.map(({ code, file, detail }, index) => ({
+                    key: String(index),
+                    cells: [
+                        <CodeLink code={code} />,
+                        file === undefined ? text.wholeExport : <code class="break">{visible(file)}</code>,
+                        <span class="break">
+                            {meaningOf(code)} {adviceOf(detail)}
+                        </span>,
+                    ],
+                }))}
+            />
             <More count={report.breakCount} shown={shown.length} />
         </>
     );
@@ -601,26 +598,26 @@ function More({ count, shown }: { count: number; shown: number }): JSX.Element |
 /** A list with its number, and its first entries. */
 function List({
     title,
-    count,
+    count: all,
     children,
 }: {
     title: string;
     count: number;
     children: readonly ComponentChildren[];
 }): JSX.Element | null {
-    if (count === 0) return null;
+    if (all === 0) return null;
     const shown = children.slice(0, MAX_SHOWN);
     return (
         <>
             <h3>
-                {title} ({NUMBER.format(count)})
+                {title} ({count(all)})
             </h3>
             <ul class="plain break">
                 {shown.map((child, index) => (
                     <li key={index}>{child}</li>
                 ))}
             </ul>
-            <More count={count} shown={shown.length} />
+            <More count={all} shown={shown.length} />
         </>
     );
 }
@@ -642,7 +639,7 @@ function Lists({ report }: { report: PlainReport }): JSX.Element {
             </List>
             <List title={text.filters} count={report.filters.length}>
                 {report.filters.map((used) =>
-                    text.filter(NUMBER.format(used.leftOut), range(used.firstSequence, used.lastSequence)),
+                    text.filter(count(used.leftOut), range(used.firstSequence, used.lastSequence)),
                 )}
             </List>
             {names(text.pending, report.pending)}

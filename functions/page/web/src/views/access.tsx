@@ -40,14 +40,17 @@ export function Policies({
     });
     return (
         <Show loaded={loaded}>
-            {(policies) => (
+            {(policies) => {
+                const { launchUrl: url } = policies.cloudFormation;
+                const launchUrl = url?.startsWith("https://") ? url : null;
+                return (
                 <>
-                    {policies.cloudFormation.launchUrl && (
+                    {launchUrl && (
                         <div class="launch">
                             <p>
                                 <a
                                     class="button"
-                                    href={policies.cloudFormation.launchUrl}
+                                    href={launchUrl}
                                     target="_blank"
                                     rel="noopener noreferrer"
                                 >
@@ -58,7 +61,7 @@ export function Policies({
                             <p>{text.policies.launchDone}</p>
                         </div>
                     )}
-                    {!policies.cloudFormation.launchUrl && <p>{text.policies.manual}</p>}
+                    {!launchUrl && <p>{text.policies.manual}</p>}
                     {policies.principalArn === null && <p class="hint">{text.policies.unknownPrincipal}</p>}
                     {policies.trustPolicy && (
                         <p>
@@ -104,7 +107,8 @@ export function Policies({
                         </details>
                     )}
                 </>
-            )}
+                );
+            }}
         </Show>
     );
 }

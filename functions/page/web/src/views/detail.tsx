@@ -13,6 +13,7 @@ import {
     RunOperation,
     SigningKeysOperation,
     TestNotificationsOperation,
+    type Job,
     type Whole,
 } from "../generated/api.ts";
 import { paths } from "../route.ts";
@@ -36,7 +37,7 @@ import {
 import { ConnectionTest, Policies } from "./access.tsx";
 import { HEALTH_TONES, nameOf, placeOf } from "./list.tsx";
 import { Repairs, Replays } from "./repairs.tsx";
-import { Windows } from "./windows.tsx";
+import { LagChart, useWindows, Windows } from "./windows.tsx";
 
 /** The seconds between two looks at an export, and at one with something in progress. */
 const [CALM, BUSY] = [60, 10];
@@ -62,8 +63,7 @@ export function Detail({ id }: { id: string }) {
                     <>
                         <Status configuration={configuration} />
                         <Actions configuration={configuration} replace={loaded.replace} />
-                        <Backlog configuration={configuration} />
-                        <Windows id={id} everySeconds={isBusy ? BUSY : CALM} />
+                        <History configuration={configuration} everySeconds={isBusy ? BUSY : CALM} />
                         <Section heading={text.connection.heading}>
                             <ConnectionTest configuration={configuration} replace={loaded.replace} />
                             <NextSteps configuration={configuration} />
@@ -134,9 +134,20 @@ function backlogText(loaded: ReturnType<typeof useBacklog>): string {
     return events === 0 && isComplete ? text.detail.backlogNone : text.detail.backlog(count(events), isComplete);
 }
 
-function Backlog({ configuration }: { configuration: Whole }) {
+/** What waits, how late the export is and was, and its windows. */
+function History({ configuration, everySeconds }: { configuration: Whole; everySeconds: number }) {
+    const windows = useWindows(configuration.id, everySeconds);
+    return (
+        <>
+            <Backlog configuration={configuration} jobs={windows.jobs} />
+            <Windows windows={windows} />
+        </>
+    );
+}
+
+function Backlog({ configuration, jobs }: { configuration: Whole; jobs: readonly Job[] }) {
     const loaded = useBacklog(configuration.id);
-    const used = configuration.status.retentionUsedPercent;
+    const { retentionUsedPercent: used, lagSeconds } = configuration.status;
     const width = Math.min(100, used);
     return (
         <Section
@@ -147,12 +158,15 @@ function Backlog({ configuration }: { configuration: Whole }) {
                 </button>
             }
         >
-            <p role="status">{backlogText(loaded)}</p>
+            <p role="status">
+                <strong>{backlogText(loaded)}</strong>
+            </p>
             {loaded.state === "ready" && loaded.value?.oldest && (
                 <p>
                     {text.detail.backlogOldest} <Time value={loaded.value.oldest} />.
                 </p>
             )}
+            <LagChart jobs={jobs} lag={lagSeconds} />
             <svg
                 class="meter"
                 viewBox="0 0 100 6"
@@ -208,7 +222,13 @@ function Actions({ configuration, replace }: { configuration: Whole; replace: (c
                     {text.detail.remove}
                 </button>
             </div>
-            <p role="status">{configuration.requestedRunThrough !== null && text.detail.running}</p>
+            <p role="status">
+                {configuration.requestedRunThrough !== null && (
+                    <>
+                        {text.detail.running} <Time value={configuration.requestedRunThrough} />.
+                    </>
+                )}
+            </p>
             {change.error !== null && <Problem error={change.error} />}
             {question === "disable" && (
                 <Disable

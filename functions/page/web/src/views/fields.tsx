@@ -1,6 +1,8 @@
 // The fields of an export, for a new one and for changes.
 
-import { LISTS, lines, SIDES, webhookSecret, type FormValues, type Lists, type Sides } from "../form.ts";
+import type { ComponentChildren } from "preact";
+
+import { LISTS, lines, SIDES, webhookSecret, type FormValues, type Lists, type OcsfRuleValues, type Sides } from "../form.ts";
 import { MAX_WEBHOOKS } from "../rules.ts";
 import { text } from "../text.ts";
 import { idOf, ChoiceField, LinesField, Radio, Summary, TextField } from "../ui/field.tsx";
@@ -32,6 +34,8 @@ const REGIONS = [
     "us-west-2",
 ];
 const OCSF_VERSIONS = { "1.3.0": "1.3.0 (Security Lake)", "1.8.0": "1.8.0" } as const;
+
+const NEW_RULE: OcsfRuleValues = { action: "", targetType: "", class: "API_ACTIVITY", activity: "" };
 
 /** `before`: the export before the change. */
 type FieldsProps = FormState & { readonly before: FormValues | null };
@@ -239,38 +243,101 @@ function FilterFields({ values, set, problems, touch }: FieldsProps) {
     );
 }
 
-function Ocsf({ values, set, problems }: FieldsProps) {
-    const change = (index: number, changed: Partial<FormValues["ocsfRules"][number]>) =>
-        set({ ocsfRules: values.ocsfRules.map((rule, at) => (at === index ? { ...rule, ...changed } : rule)) });
+/** A list of rows with the same fields, to which rows are added. */
+function Rows<T extends object>({
+    name,
+    legend,
+    hint,
+    problem,
+    rows,
+    set,
+    added,
+    most = Infinity,
+    label,
+    removeLabel,
+    head,
+    children,
+}: {
+    name: string;
+    legend: string;
+    hint: string;
+    problem: string | undefined;
+    rows: readonly T[];
+    set: (rows: readonly T[]) => void;
+    /** A new row. */
+    added: T;
+    most?: number;
+    /** The label of the button that adds one. */
+    label: string;
+    removeLabel: (number: number) => string;
+    head?: ComponentChildren;
+    children: (row: T, change: (changed: Partial<T>) => void, index: number) => ComponentChildren;
+}) {
+    const id = idOf(name);
+    const change = (index: number) => (changed: Partial<T>) =>
+        set(rows.map((row, at) => (at === index ? { ...row, ...changed } : row)));
     return (
-        <fieldset id={idOf("ocsf.classes")} tabIndex={-1} aria-describedby={`${idOf("ocsf.classes")}-problem`}>
-            <legend>{text.form.ocsf}</legend>
-            <ChoiceField
-                name="ocsf.version"
-                label={text.form.ocsfVersion}
-                value={values.ocsfVersion}
-                set={(ocsfVersion) => set({ ocsfVersion })}
-                choices={OCSF_VERSIONS as Record<string, string>}
-                problem={problems.get("ocsf.version")}
-            />
-            <p class="hint">{text.form.ocsfRulesHint}</p>
-            <p class="problem" id={`${idOf("ocsf.classes")}-problem`}>
-                {problems.get("ocsf.classes")}
+        <fieldset id={id} tabIndex={-1} aria-describedby={`${id}-problem`}>
+            <legend>{legend}</legend>
+            {head}
+            <p class="hint">{hint}</p>
+            <p class="problem" id={`${id}-problem`}>
+                {problem}
             </p>
-            {values.ocsfRules.map((rule, index) => (
-                <div key={index} class="grid four row">
+            {rows.map((row, index) => (
+                <div key={index} class="grid row">
+                    {children(row, change(index), index)}
+                    <button type="button" class="small" onClick={() => set(rows.filter((_, at) => at !== index))}>
+                        {removeLabel(index + 1)}
+                    </button>
+                </div>
+            ))}
+            {rows.length < most && (
+                <button type="button" onClick={() => set([...rows, added])}>
+                    {label}
+                </button>
+            )}
+        </fieldset>
+    );
+}
+
+function Ocsf({ values, set, problems }: FieldsProps) {
+    return (
+        <Rows
+            name="ocsf.classes"
+            legend={text.form.ocsf}
+            hint={text.form.ocsfRulesHint}
+            problem={problems.get("ocsf.classes")}
+            rows={values.ocsfRules}
+            set={(ocsfRules) => set({ ocsfRules })}
+            added={NEW_RULE}
+            label={text.form.addRule}
+            removeLabel={text.form.removeRule}
+            head={
+                <ChoiceField
+                    name="ocsf.version"
+                    label={text.form.ocsfVersion}
+                    value={values.ocsfVersion}
+                    set={(ocsfVersion) => set({ ocsfVersion })}
+                    choices={OCSF_VERSIONS as Record<string, string>}
+                    problem={problems.get("ocsf.version")}
+                />
+            }
+        >
+            {(rule, change, index) => (
+                <>
                     <TextField
                         name={`ocsf.${index}.action`}
                         label={text.form.ocsfAction}
                         value={rule.action}
-                        set={(action) => change(index, { action })}
+                        set={(action) => change({ action })}
                         isCode
                     />
                     <TextField
                         name={`ocsf.${index}.target`}
                         label={text.form.ocsfTarget}
                         value={rule.targetType}
-                        set={(targetType) => change(index, { targetType })}
+                        set={(targetType) => change({ targetType })}
                         isOptional
                         isCode
                     />
@@ -278,105 +345,71 @@ function Ocsf({ values, set, problems }: FieldsProps) {
                         name={`ocsf.${index}.class`}
                         label={text.form.ocsfClass}
                         value={rule.class}
-                        set={(chosen) => change(index, { class: chosen })}
+                        set={(chosen) => change({ class: chosen })}
                         choices={text.ocsfClass}
                     />
                     <TextField
                         name={`ocsf.${index}.activity`}
                         label={text.form.ocsfActivity}
                         value={rule.activity}
-                        set={(activity) => change(index, { activity })}
+                        set={(activity) => change({ activity })}
                         isOptional
                     />
-                    <button
-                        type="button"
-                        class="small"
-                        onClick={() => set({ ocsfRules: values.ocsfRules.filter((_, at) => at !== index) })}
-                    >
-                        {text.form.removeRule(index + 1)}
-                    </button>
-                </div>
-            ))}
-            <button
-                type="button"
-                onClick={() =>
-                    set({
-                        ocsfRules: [
-                            ...values.ocsfRules,
-                            { action: "", targetType: "", class: "API_ACTIVITY", activity: "" },
-                        ],
-                    })
-                }
-            >
-                {text.form.addRule}
-            </button>
-        </fieldset>
+                </>
+            )}
+        </Rows>
     );
 }
 
 function Webhooks({ values, set, problems, touch, before }: FieldsProps) {
-    const change = (index: number, changed: Partial<FormValues["webhooks"][number]>) =>
-        set({ webhooks: values.webhooks.map((webhook, at) => (at === index ? { ...webhook, ...changed } : webhook)) });
     return (
-        <fieldset id={idOf("notifications")} tabIndex={-1} aria-describedby={`${idOf("notifications")}-problem`}>
-            <legend>{text.form.webhooks}</legend>
-            <p class="hint">{text.form.webhooksHint}</p>
-            <p class="problem" id={`${idOf("notifications")}-problem`}>
-                {problems.get("notifications")}
-            </p>
-            {values.webhooks.map((webhook, index) => (
-                <div key={index} class="grid row">
-                    <TextField
-                        name={`notifications[${index}].url`}
-                        label={text.form.webhookUrl(index + 1)}
-                        value={webhook.url}
-                        set={(url) => change(index, { url: url.trim() })}
-                        blur={() => touch(`notifications[${index}].url`)}
-                        problem={problems.get(`notifications[${index}].url`)}
-                        isCode
-                    />
-                    <div>
-                        <TextField
-                            name={`notifications[${index}].secret`}
-                            label={text.form.webhookSecret(index + 1)}
-                            hint={
-                                before?.webhooks.some(({ url }) => url === webhook.url)
-                                    ? text.form.webhookKeep
-                                    : text.form.webhookSecretHint
-                            }
-                            value={webhook.secret}
-                            set={(secret) => change(index, { secret: secret.trim() })}
-                            blur={() => touch(`notifications[${index}].secret`)}
-                            problem={problems.get(`notifications[${index}].secret`)}
-                            isCode
-                        />
-                        <div class="toolbar">
-                            <button
-                                type="button"
-                                class="small"
-                                onClick={() => change(index, { secret: webhookSecret() })}
-                            >
-                                {text.form.generateSecret}
-                            </button>
-                            {webhook.secret && (
-                                <CopyButton value={webhook.secret} what={text.form.webhookSecret(index + 1)} />
-                            )}
+        <Rows
+            name="notifications"
+            legend={text.form.webhooks}
+            hint={text.form.webhooksHint}
+            problem={problems.get("notifications")}
+            rows={values.webhooks}
+            set={(webhooks) => set({ webhooks })}
+            added={{ url: "", secret: "" }}
+            most={MAX_WEBHOOKS}
+            label={text.form.addWebhook}
+            removeLabel={text.form.removeWebhook}
+        >
+            {(webhook, change, index) => {
+                const field = (name: "url" | "secret") => ({
+                    name: `notifications[${index}].${name}`,
+                    value: webhook[name],
+                    set: (value: string) => change({ [name]: value.trim() }),
+                    blur: () => touch(`notifications[${index}].${name}`),
+                    problem: problems.get(`notifications[${index}].${name}`),
+                    isCode: true,
+                });
+                const isKnown = before?.webhooks.some(({ url }) => url === webhook.url);
+                return (
+                    <>
+                        <TextField {...field("url")} label={text.form.webhookUrl(index + 1)} />
+                        <div>
+                            <TextField
+                                {...field("secret")}
+                                label={text.form.webhookSecret(index + 1)}
+                                hint={isKnown ? text.form.webhookKeep : text.form.webhookSecretHint}
+                            />
+                            <div class="toolbar">
+                                <button
+                                    type="button"
+                                    class="small"
+                                    onClick={() => change({ secret: webhookSecret() })}
+                                >
+                                    {text.form.generateSecret}
+                                </button>
+                                {webhook.secret && (
+                                    <CopyButton value={webhook.secret} what={text.form.webhookSecret(index + 1)} />
+                                )}
+                            </div>
                         </div>
-                    </div>
-                    <button
-                        type="button"
-                        class="small"
-                        onClick={() => set({ webhooks: values.webhooks.filter((_, at) => at !== index) })}
-                    >
-                        {text.form.removeWebhook(index + 1)}
-                    </button>
-                </div>
-            ))}
-            {values.webhooks.length < MAX_WEBHOOKS && (
-                <button type="button" onClick={() => set({ webhooks: [...values.webhooks, { url: "", secret: "" }] })}>
-                    {text.form.addWebhook}
-                </button>
-            )}
-        </fieldset>
+                    </>
+                );
+            }}
+        </Rows>
     );
 }

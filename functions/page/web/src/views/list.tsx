@@ -6,7 +6,7 @@ import { ExportsOperation, type ExportHealth, type Summary } from "../generated/
 import { paths } from "../route.ts";
 import { text } from "../text.ts";
 import { useLoad, useNow } from "../ui/load.ts";
-import { Badge, Heading, OptionalTime, Show, Time, type Tone } from "../ui/parts.tsx";
+import { Badge, Heading, OptionalTime, Show, Table, Time, type Row, type Tone } from "../ui/parts.tsx";
 
 export const HEALTH_TONES: Record<ExportHealth, Tone> = {
     OK: "good",
@@ -36,7 +36,7 @@ export function List() {
                     {text.list.create}
                 </a>
             </div>
-            <Show loaded={loaded}>{(exports) => (exports.length === 0 ? <Empty /> : <Table exports={exports} />)}</Show>
+            <Show loaded={loaded}>{(exports) => (exports.length === 0 ? <Empty /> : <All exports={exports} />)}</Show>
         </>
     );
 }
@@ -55,73 +55,48 @@ function Empty() {
     );
 }
 
-function Table({ exports }: { exports: readonly Summary[] }) {
+function All({ exports }: { exports: readonly Summary[] }) {
     const now = useNow(30);
+    const rows = exports.map((one): Row => {
+        const { status } = one;
+        return {
+            key: one.id,
+            cells: [
+                <>
+                    <a href={paths.detail(one.id)}>{nameOf(one)}</a>
+                    {one.description !== null && <span class="soft block">{placeOf(one)}</span>}
+                </>,
+                <Badge tone={HEALTH_TONES[status.health]}>{text.health[status.health]}</Badge>,
+                status.lagSeconds === 0 ? text.list.onTime : duration(status.lagSeconds),
+                status.nextExportAt === null ? (
+                    text.none
+                ) : (
+                    <>
+                        {relative(status.nextExportAt, now)}
+                        <span class="soft block">
+                            <Time value={status.nextExportAt} />
+                        </span>
+                    </>
+                ),
+                <OptionalTime value={status.lastSuccessAt} />,
+                <>
+                    {text.format[one.format]}
+                    <span class="soft block">{text.interval[one.interval]}</span>
+                </>,
+            ],
+        };
+    });
+    const { bucket, healthColumn, lag, next, last, formatColumn } = text.list;
     return (
         <>
             <p class="soft" role="status">
                 {text.list.number(exports.length)}
             </p>
-            <table class="cards" role="table">
-                <caption class="hidden">{text.list.table}</caption>
-                <thead role="rowgroup">
-                    <tr role="row">
-                        <th scope="col" role="columnheader">
-                            {text.list.bucket}
-                        </th>
-                        <th scope="col" role="columnheader">
-                            {text.list.healthColumn}
-                        </th>
-                        <th scope="col" role="columnheader">
-                            {text.list.lag}
-                        </th>
-                        <th scope="col" role="columnheader">
-                            {text.list.next}
-                        </th>
-                        <th scope="col" role="columnheader">
-                            {text.list.last}
-                        </th>
-                        <th scope="col" role="columnheader">
-                            {text.list.formatColumn}
-                        </th>
-                    </tr>
-                </thead>
-                <tbody role="rowgroup">
-                    {exports.map((one) => (
-                        <tr key={one.id} role="row">
-                            <th scope="row" role="rowheader">
-                                <a href={paths.detail(one.id)}>{nameOf(one)}</a>
-                                {one.description !== null && <span class="soft block">{placeOf(one)}</span>}
-                            </th>
-                            <td role="cell" data-label={text.list.healthColumn}>
-                                <Badge tone={HEALTH_TONES[one.status.health]}>{text.health[one.status.health]}</Badge>
-                            </td>
-                            <td role="cell" data-label={text.list.lag}>
-                                {one.status.lagSeconds === 0 ? text.list.onTime : duration(one.status.lagSeconds)}
-                            </td>
-                            <td role="cell" data-label={text.list.next}>
-                                {one.status.nextExportAt === null ? (
-                                    text.none
-                                ) : (
-                                    <>
-                                        {relative(one.status.nextExportAt, now)}
-                                        <span class="soft block">
-                                            <Time value={one.status.nextExportAt} />
-                                        </span>
-                                    </>
-                                )}
-                            </td>
-                            <td role="cell" data-label={text.list.last}>
-                                <OptionalTime value={one.status.lastSuccessAt} />
-                            </td>
-                            <td role="cell" data-label={text.list.formatColumn}>
-                                {text.format[one.format]}
-                                <span class="soft block">{text.interval[one.interval]}</span>
-                            </td>
-                        </tr>
-                    ))}
-                </tbody>
-            </table>
+            <Table
+                caption={text.list.table}
+                columns={[bucket, healthColumn, lag, next, last, formatColumn]}
+                rows={rows}
+            />
         </>
     );
 }

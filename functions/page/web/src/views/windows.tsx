@@ -1,15 +1,27 @@
 // The windows of an export: a timeline, the window that is chosen, and a chart of delivery times.
 
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { Failure } from "../api/client.ts";
 import { useApi } from "../context.ts";
-import { bytes, count, duration, localTime, secondsBetween } from "../format.ts";
+import { bytes, count, duration, secondsBetween, shownTime } from "../format.ts";
 import { DigestOperation, JobsOperation, TasksOperation, type Job } from "../generated/api.ts";
 import { text } from "../text.ts";
-import { useAction, useLoad } from "../ui/load.ts";
-import { Badge, Document, DownloadButton, Fact, Facts, Problem, Section, Show, Time, type Tone } from "../ui/parts.tsx";
-import { delays, heights, inOrder, line, markOf, type Mark } from "../windows.ts";
+import { useAction, useLoad, useNow } from "../ui/load.ts";
+import {
+    Badge,
+    Document,
+    DownloadButton,
+    Fact,
+    Facts,
+    Problem,
+    Section,
+    Show,
+    Table,
+    Time,
+    type Tone,
+} from "../ui/parts.tsx";
+import { delays, heights, inOrder, markOf, placed, type Mark } from "../windows.ts";
 
 const PAGE = 40;
 const SHAPES: Record<Mark, string> = { delivered: "", gap: "◆", failed: "✕", open: "○" };
@@ -24,13 +36,12 @@ function durationOf(job: Job): string {
     return job.startedAt && job.endedAt ? duration(secondsBetween(job.startedAt, job.endedAt)) : text.none;
 }
 
-/** The timeline. It shows what is loaded; older windows are loaded on request. */
-export function Windows({ id, everySeconds }: { id: string; everySeconds: number }) {
+/** The windows that are loaded, the oldest first. Older ones are loaded on request. */
+export function useWindows(id: string, everySeconds: number) {
     const api = useApi();
     // Everything that was loaded stays: a poll returns the newest windows only.
     const known = useRef(new Map<string, Job>());
     const [after, setAfter] = useState<string | null | undefined>(undefined);
-    const [chosen, setChosen] = useState<string | null>(null);
     const loaded = useLoad(
         `jobs ${id}`,
         async (signal) => (await api.send(JobsOperation, { id, first: PAGE }, signal)).jobs,
@@ -41,42 +52,43 @@ export function Windows({ id, everySeconds }: { id: string; everySeconds: number
         for (const job of jobs.nodes) known.current.set(job.id, job);
         setAfter(jobs.pageInfo.hasNextPage ? jobs.pageInfo.endCursor : null);
     });
+    if (loaded.state === "ready") for (const job of loaded.value.nodes) known.current.set(job.id, job);
+    const newest = loaded.state === "ready" ? loaded.value.pageInfo : null;
+    const next = after === undefined ? (newest?.hasNextPage ? newest.endCursor : null) : after;
+    return { loaded, jobs: inOrder([...known.current.values()]), more, next };
+}
+
+/** The timeline. It shows what is loaded. */
+export function Windows({ windows: { loaded, jobs, more, next } }: { windows: ReturnType<typeof useWindows> }) {
+    const [chosen, setChosen] = useState<string | null>(null);
+    const job = jobs.find((job) => job.id === chosen) ?? jobs.at(-1);
     return (
-        <Show loaded={loaded}>
-            {({ nodes, pageInfo }) => {
-                for (const job of nodes) known.current.set(job.id, job);
-                const jobs = inOrder([...known.current.values()]);
-                const next = after === undefined ? (pageInfo.hasNextPage ? pageInfo.endCursor : null) : after;
-                const job = jobs.find((job) => job.id === chosen) ?? jobs.at(-1);
-                return (
-                    <>
-                        <Section heading={text.detail.timelineHeading}>
-                            {jobs.length === 0 ? (
-                                <p>{text.detail.timelineNone}</p>
-                            ) : (
-                                <>
-                                    <Timeline jobs={jobs} chosen={job?.id ?? null} choose={setChosen} />
-                                    {next !== null && (
-                                        <div class="toolbar">
-                                            <button
-                                                type="button"
-                                                aria-disabled={more.isRunning}
-                                                onClick={() => more.run(next)}
-                                            >
-                                                {text.detail.older}
-                                            </button>
-                                        </div>
-                                    )}
-                                    {more.error !== null && <Problem error={more.error} />}
-                                    {job && <Chosen key={job.id} job={job} />}
-                                </>
+        <Section heading={text.detail.timelineHeading}>
+            <Show loaded={loaded}>
+                {() =>
+                    !job ? (
+                        <p>{text.detail.timelineNone}</p>
+                    ) : (
+                        <>
+                            <Timeline jobs={jobs} chosen={job.id} choose={setChosen} />
+                            {next !== null && (
+                                <div class="toolbar">
+                                    <button
+                                        type="button"
+                                        aria-disabled={more.isRunning}
+                                        onClick={() => more.run(next)}
+                                    >
+                                        {text.detail.older}
+                                    </button>
+                                </div>
                             )}
-                        </Section>
-                        <DelayChart jobs={jobs} />
-                    </>
-                );
-            }}
-        </Show>
+                            {more.error !== null && <Problem error={more.error} />}
+                            <Chosen key={job.id} job={job} />
+                        </>
+                    )
+                }
+            </Show>
+        </Section>
     );
 }
 
@@ -125,8 +137,8 @@ function Timeline({
                             class={`column ${mark}`}
                             aria-pressed={job.id === chosen}
                             tabIndex={job.id === chosen ? 0 : -1}
-                            aria-label={`${localTime(job.startTimestamp)}: ${stateOf(job)}, ${count(job.events)} ${text.detail.events}, ${bytes(job.bytes)}, ${text.detail.duration}: ${durationOf(job)}`}
-                            title={`${localTime(job.startTimestamp)}: ${stateOf(job)}`}
+                            aria-label={`${shownTime(job.startTimestamp)}: ${stateOf(job)}, ${count(job.events)} ${text.detail.events}, ${bytes(job.bytes)}, ${text.detail.duration}: ${durationOf(job)}`}
+                            title={`${shownTime(job.startTimestamp)}: ${stateOf(job)}`}
                             onClick={() => choose(job.id)}
                             onKeyDown={(event) => move(event, index)}
                         >
@@ -150,36 +162,28 @@ function Timeline({
             </ul>
             <details class="more">
                 <summary>{text.detail.table}</summary>
-                <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.table}>
-                    <table>
-                        <thead>
-                            <tr>
-                                <th scope="col">{text.detail.windowFrom}</th>
-                                <th scope="col">{text.detail.windowTo}</th>
-                                <th scope="col">{text.list.healthColumn}</th>
-                                <th scope="col">{text.detail.events}</th>
-                                <th scope="col">{text.detail.size}</th>
-                                <th scope="col">{text.detail.duration}</th>
-                            </tr>
-                        </thead>
-                        <tbody>
-                            {[...jobs].reverse().map((job) => (
-                                <tr key={job.id}>
-                                    <th scope="row">
-                                        <Time value={job.startTimestamp} />
-                                    </th>
-                                    <td>
-                                        {job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen}
-                                    </td>
-                                    <td>{stateOf(job)}</td>
-                                    <td>{count(job.events)}</td>
-                                    <td>{bytes(job.bytes)}</td>
-                                    <td>{durationOf(job)}</td>
-                                </tr>
-                            ))}
-                        </tbody>
-                    </table>
-                </div>
+                <Table
+                    caption={text.detail.table}
+                    columns={[
+                        text.detail.windowFrom,
+                        text.detail.windowTo,
+                        text.list.healthColumn,
+                        text.detail.events,
+                        text.detail.size,
+                        text.detail.duration,
+                    ]}
+                    rows={[...jobs].reverse().map((job) => ({
+                        key: job.id,
+                        cells: [
+                            <Time value={job.startTimestamp} />,
+                            job.endTimestamp ? <Time value={job.endTimestamp} /> : text.detail.windowOpen,
+                            stateOf(job),
+                            count(job.events),
+                            bytes(job.bytes),
+                            durationOf(job),
+                        ],
+                    }))}
+                />
             </details>
         </>
     );
@@ -188,7 +192,7 @@ function Timeline({
 function Chosen({ job }: { job: Job }) {
     return (
         <div class="chosen">
-            <h3 aria-live="polite">{text.detail.windowHeading(localTime(job.startTimestamp))}</h3>
+            <h3 aria-live="polite">{text.detail.windowHeading(shownTime(job.startTimestamp))}</h3>
             <Facts>
                 <Fact name={text.list.healthColumn}>
                     <Badge tone={TONES[markOf(job)]}>{stateOf(job)}</Badge>
@@ -246,38 +250,32 @@ function Objects({ job }: { job: Job }) {
                         <p class="hint">{text.detail.objectsNone}</p>
                     ) : (
                         <>
-                            <div class="scroll" tabIndex={0} role="region" aria-label={text.detail.objects}>
-                                <table>
-                                    <thead>
-                                        <tr>
-                                            <th scope="col">{text.detail.objectColumn}</th>
-                                            <th scope="col">{text.list.healthColumn}</th>
-                                            <th scope="col">{text.detail.events}</th>
-                                            <th scope="col">{text.detail.size}</th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {nodes.map((task) => (
-                                            <tr key={task.id}>
-                                                <th scope="row">
-                                                    <code class="break">{task.objectKey}</code>
-                                                    {task.ocsfClass && (
-                                                        <span class="soft block">{text.ocsfClass[task.ocsfClass]}</span>
-                                                    )}
-                                                </th>
-                                                <td>
-                                                    {text.detail.jobStatus[task.status]}
-                                                    {task.failureReason && (
-                                                        <span class="block">{task.failureReason}</span>
-                                                    )}
-                                                </td>
-                                                <td>{count(task.events)}</td>
-                                                <td>{bytes(task.bytes)}</td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                            <Table
+                                caption={text.detail.objects}
+                                columns={[
+                                    text.detail.objectColumn,
+                                    text.list.healthColumn,
+                                    text.detail.events,
+                                    text.detail.size,
+                                ]}
+                                rows={nodes.map((task) => ({
+                                    key: task.id,
+                                    cells: [
+                                        <>
+                                            <code class="break">{task.objectKey}</code>
+                                            {task.ocsfClass && (
+                                                <span class="soft block">{text.ocsfClass[task.ocsfClass]}</span>
+                                            )}
+                                        </>,
+                                        <>
+                                            {text.detail.jobStatus[task.status]}
+                                            {task.failureReason && <span class="block">{task.failureReason}</span>}
+                                        </>,
+                                        count(task.events),
+                                        bytes(task.bytes),
+                                    ],
+                                }))}
+                            />
                             {pageInfo.hasNextPage && pageInfo.endCursor && (
                                 <button
                                     type="button"
@@ -342,26 +340,48 @@ function LoadedDigest({ id, api }: { id: string; api: ReturnType<typeof useApi> 
 
 const [WIDTH, HEIGHT] = [600, 120];
 
-/** The lag over time, as far as windows tell it: how long after its end each was delivered. */
-function DelayChart({ jobs }: { jobs: readonly Job[] }) {
-    const points = useMemo(() => delays(jobs), [jobs]);
-    const last = points.at(-1);
-    if (!last) return null;
-    const most = Math.max(...points.map(({ seconds }) => seconds));
-    const summary = text.detail.delayChartText(points.length, duration(most), duration(last.seconds));
-    const drawn = line(points, WIDTH, HEIGHT);
+/** How late each window was, and the export is now. `lag`: seconds. */
+export function LagChart({ jobs, lag }: { jobs: readonly Job[]; lag: number }) {
+    const now = useNow(30);
+    const at = new Date(now).toISOString();
+    const windows = delays(jobs, now);
+    const points = placed([...windows, { at, seconds: lag, kind: "now" }], WIDTH, HEIGHT);
+    const most = duration(Math.max(...points.map(({ seconds }) => seconds)));
+    const delivered = windows.filter(({ kind }) => kind === "delivered");
+    const summary = [
+        text.detail.lagNow(lag === 0 ? text.detail.onTime : text.detail.lagText(duration(lag))),
+        windows.length > delivered.length && text.detail.lagWaiting(windows.length - delivered.length),
+        delivered.length === 0
+            ? text.detail.lagNone
+            : text.detail.lagDelivered(
+                  delivered.length,
+                  duration(Math.max(...delivered.map(({ seconds }) => seconds))),
+                  duration(delivered.at(-1)!.seconds),
+              ),
+    ].filter(Boolean);
     return (
-        <Section heading={text.detail.delayChart}>
-            <svg class="chart" viewBox={`-6 -8 ${WIDTH + 12} ${HEIGHT + 16}`} role="img" aria-label={summary}>
+        <>
+            <h3>{text.detail.lagChart}</h3>
+            <p class="soft">{most}</p>
+            <svg
+                class="chart"
+                viewBox={`-6 -8 ${WIDTH + 12} ${HEIGHT + 16}`}
+                role="img"
+                aria-label={summary.join(" ")}
+            >
                 <line class="axis" x1="0" y1={HEIGHT} x2={WIDTH} y2={HEIGHT} />
                 <line class="grid-line" x1="0" y1="0" x2={WIDTH} y2="0" />
-                <polyline points={drawn} />
-                {drawn.split(" ").map((point, index) => (
-                    <circle key={index} cx={point.split(",")[0]} cy={point.split(",")[1]} r="3" />
+                <polyline points={points.map(({ x, y }) => `${x},${y}`).join(" ")} />
+                {points.map(({ x, y, kind }) => (
+                    <circle key={`${x} ${y}`} class={kind} cx={x} cy={y} r={kind === "now" ? 6 : 3.5} />
                 ))}
             </svg>
-            <p class="hint">{summary}</p>
-        </Section>
+            <p class="soft section-head">
+                <Time value={points[0]!.at} />
+                <span>{text.detail.now}</span>
+            </p>
+            <p class="hint">{summary.join(" ")}</p>
+        </>
     );
 }
 
