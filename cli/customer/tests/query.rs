@@ -162,7 +162,7 @@ fn a_bucket_is_copied_while_it_is_verified() {
     let sizes: Vec<String> = lengths.iter().map(ToString::to_string).collect();
     let printed: Vec<&str> = outcome.stdout.lines().filter(|line| line.parse::<u64>().is_ok()).collect();
     // Both views, the events and the lines, name every file.
-    assert_eq!(printed, sizes.repeat(2));
+    assert_eq!(printed, [sizes.clone(), sizes].concat());
     let is_empty = || fs::read_dir(&folder).unwrap().count() == 0;
     assert!(is_empty(), "the copies are removed");
     // They are removed, too, if somebody ends the program.

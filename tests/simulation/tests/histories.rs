@@ -24,7 +24,7 @@ use simulation::{
 const HISTORIES: u64 = 10_000;
 
 /// The histories within which a known bug has to be caught.
-const HISTORIES_PER_BUG: u64 = 3_000;
+const HISTORIES_PER_BUG: u64 = 10_000;
 
 #[test]
 fn no_history_breaks_a_promise() {

@@ -34,7 +34,7 @@ const TABLE_PERIOD: Duration = TIMES.min_table_period;
 const RESCUE_PERIOD: Duration = Duration::from_mins(2);
 
 /// The time between two looks of an operator at closed archives.
-const LOOK_PERIOD: Duration = Duration::from_mins(20);
+const LOOK_PERIOD: Duration = Duration::from_mins(50);
 
 /// The time for which an archiver begins segments.
 const ARCHIVER_TIME: Duration = Duration::from_mins(4);

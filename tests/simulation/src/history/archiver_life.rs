@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::World;
+use crate::{archive::TIMES, world::World};
 
 /// The archiver of a history.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct ArchiverLife {
 pub(super) fn draw_archiver(world: &World, storm: Duration) -> Option<ArchiverLife> {
     let mut state = world.lock();
     let chance = &mut state.archive_chance;
-    let is_on = chance.happens(200);
+    let is_on = chance.happens(300);
     let mut life = ArchiverLife {
         period: Duration::from_mins(if chance.happens(700) { 5 } else { 25 }),
         dead_from: chance.between(Duration::ZERO, Duration::from_hours(6)),
@@ -32,6 +32,11 @@ pub(super) fn draw_archiver(world: &World, storm: Duration) -> Option<ArchiverLi
         rescue_dead_for: Duration::ZERO,
     };
     if chance.happens(250) {
+        if chance.happens(500) {
+            // Until the archiver has proven itself, no block has the short expiry that can be lost.
+            life.dead_from = chance.between(TIMES.proven_after * 2, Duration::from_hours(3));
+            life.dead_for = storm;
+        }
         let longest = storm.saturating_sub(life.dead_from);
         life.rescue_dead_for = chance.between(longest / 4, longest);
     }
