@@ -86,6 +86,8 @@ def test_an_export_is_disabled(visit: Visit) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Disable")).to_be_focused()
     page.keyboard.press("Enter")
+    # Else the button behind the dialog may still have the focus.
+    expect(page.get_by_role("dialog", name="Disable the export?")).to_be_visible()
     tab_until(page, "Disable")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)

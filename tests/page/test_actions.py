@@ -258,7 +258,7 @@ def is_deleted(page: Page, _: Service) -> None:
 
 
 def is_in_the_queue(page: Page, _: Service) -> None:
-    expect(page.get_by_text("An export of everything received until now is in the queue.")).to_be_visible()
+    expect(page.get_by_text("An export is in the queue, of everything received until")).to_be_visible()
     expect(button(toolbar(page), "Export now")).to_be_focused()
 
 

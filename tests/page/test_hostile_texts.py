@@ -126,7 +126,7 @@ def test_further_pages(visit: Visit) -> None:
     page.locator(".column").first.click()
     expect(page.locator(".chosen .notice")).to_have_text(HOSTILE)
     page.get_by_role("button", name="Show more").click()
-    expect(page.get_by_role("region", name="Objects").get_by_role("row")).to_have_count(3)
+    expect(page.get_by_role("table", name="Objects").get_by_role("row")).to_have_count(3)
     is_a_text(page, 5)
 
 
