@@ -8,6 +8,7 @@ tests/store-conformance fails.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextvars import ContextVar
 from dataclasses import replace
@@ -104,12 +105,22 @@ class ItemArn(str):
 
 
 def leading_keys(request: Any) -> list[str]:
-    """Returns the partition key of the item that a request, or one action of a transaction, names."""
+    """Returns the partition key of the item that a request, or one action of a transaction, names; or of a query of a table."""
     if not isinstance(request, dict):
         return []
-    item = request.get("Key") or request.get("Item") or {}
     names = {table["pk_name"] for (*_, name), table in dynamodb._tables.all_items() if name == request.get("TableName")}
+    if "KeyConditionExpression" in request and "IndexName" not in request:
+        item = equal_attributes(request)
+    else:
+        item = request.get("Key") or request.get("Item") or {}
     return [text for name in names for text in item.get(name, {}).values()]
+
+
+def equal_attributes(query: dict[str, Any]) -> dict[str, Any]:
+    """Returns the attributes whose values a query gives by `=`."""
+    names, values = query.get("ExpressionAttributeNames") or {}, query.get("ExpressionAttributeValues") or {}
+    equal = re.findall(r"([#\w]+)\s*=\s*(:\w+)", query["KeyConditionExpression"])
+    return {names.get(name, name): values.get(value, {}) for name, value in equal}
 
 
 def repaired_service_context(body: bytes) -> dict[str, Any]:

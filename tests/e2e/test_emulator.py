@@ -95,11 +95,9 @@ def test_a_condition_of_a_template_knows_its_account(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("partition", "is_granted"), [("acme#15", True), ("acme#00", False)])
-@pytest.mark.parametrize("in_transaction", [True, False])
-def test_a_role_can_be_confined_to_partitions(
-    stack: Stack, partition: str, is_granted: bool, in_transaction: bool
-) -> None:
-    """Without the patch the condition key is absent, and no write is allowed."""
+@pytest.mark.parametrize("operation", ["put", "transaction", "query"])
+def test_a_role_can_be_confined_to_partitions(stack: Stack, partition: str, is_granted: bool, operation: str) -> None:
+    """Without the patch the condition key is absent, and nothing is allowed."""
     tables = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
     admin = stack.client("dynamodb")
     for table in tables:
@@ -110,7 +108,7 @@ def test_a_role_can_be_confined_to_partitions(
             KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
         )
     arns = [f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{table}" for table in tables]
-    confined = {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": arns[0]} | {
+    confined = {"Effect": "Allow", "Action": ["dynamodb:PutItem", "dynamodb:Query"], "Resource": arns[0]} | {
         "Condition": {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*#15"]},
             "Null": {"dynamodb:LeadingKeys": "false"},
@@ -124,9 +122,16 @@ def test_a_role_can_be_confined_to_partitions(
     key = iam.create_access_key(UserName=user)["AccessKey"]
     client = stack.client("dynamodb", Credentials(key["AccessKeyId"], key["SecretAccessKey"]))
 
-    def put() -> None:
+    def access() -> None:
         item = {"p": {"S": partition}}
-        if in_transaction:
+        if operation == "query":
+            client.query(
+                TableName=tables[0],
+                KeyConditionExpression="#p = :p",
+                ExpressionAttributeNames={"#p": "p"},
+                ExpressionAttributeValues={":p": {"S": partition}},
+            )
+        elif operation == "transaction":
             puts = [{"TableName": tables[0], "Item": item}, {"TableName": tables[1], "Item": {"p": {"S": "any"}}}]
             client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
         else:
@@ -134,10 +139,10 @@ def test_a_role_can_be_confined_to_partitions(
 
     try:
         if is_granted:
-            put()
+            access()
         else:
             with pytest.raises(ClientError, match="AccessDenied"):
-                put()
+                access()
     finally:
         for table in tables:
             admin.delete_table(TableName=table)

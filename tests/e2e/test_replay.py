@@ -150,7 +150,7 @@ def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_ev
     sent = customer.exported_ids()
     of_table = cli(*replay).json()
     whole = customers.with_role(tenant=tenant, startFrom="earliest")
-    whole.wait_for(len(sent))
+    whole.run_export(sent)
     tenant.administrator.disable(whole.id)
     whole.wait_until_at_rest()
 
@@ -161,10 +161,8 @@ def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_ev
         change(SHORT_SPANS)
         time.sleep(READ_FROM_TABLE_SECONDS)
         of_archive = cli(*replay).json()
-        # Its creation starts a run at once.
         again = customers.with_role(tenant=tenant, startFrom="earliest")
-        again.wait_for(len(sent))
-        again.wait_until_at_rest()
+        again.run_export(sent)
 
     assert (of_archive["status"], of_archive["events"]) == ("SUCCEEDED", of_table["events"])
     files = files_of(exported.replayed(), of_archive["id"])
