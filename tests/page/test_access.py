@@ -11,7 +11,6 @@ from tests.page import answers
 from tests.page.test_views import focused_names, open_detail, open_list
 from tests.page.visit import Visit
 
-
 # How long a request may take to leave.
 PATIENCE_STEPS = 100
 STEP_MILLISECONDS = 100

@@ -8,8 +8,7 @@ use parquet::file::{metadata::KeyValue, properties::WriterProperties, writer::Se
 use crate::{
     column::Column,
     compressor::Compressor,
-    error::EncodeError,
-    json::Malformed,
+    error::{EncodeError, Malformed},
     row::{Memory, Row},
     schema::{self, Layout, SCHEMA_VERSION},
 };

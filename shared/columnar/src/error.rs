@@ -29,3 +29,10 @@ impl EncodeError {
         matches!(self, Self::UnfinishedLine { .. } | Self::NotUtf8 { .. } | Self::Malformed { .. })
     }
 }
+
+/// A text is not JSON. The reason is the position where the scanner stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// Counted in bytes, from zero.
+    pub(crate) position: usize,
+}

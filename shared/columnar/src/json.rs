@@ -3,14 +3,7 @@
 
 use domain::event::{MAX_NESTING_DEPTH, escaped_code_unit};
 
-use crate::names::Written;
-
-/// The reason is the position where the scanner stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    /// Counted in bytes, from zero.
-    pub(crate) position: usize,
-}
+use crate::{error::Malformed, written::Written};
 
 /// A value and its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

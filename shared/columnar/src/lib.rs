@@ -19,6 +19,7 @@ mod plain;
 mod reader;
 mod row;
 mod schema;
+mod written;
 
 pub use self::{
     encoder::{ENCODER_VERSION, PARQUET_RAW_LENGTH, PARQUET_STORED_LENGTH, ParquetEncoder},

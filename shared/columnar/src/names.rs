@@ -1,62 +1,15 @@
 //! The names of the fields of one kind of object, with what they mean.
 
-use crate::json::{Malformed, Scanner};
+use crate::{error::Malformed, json::Scanner, written::Written};
 
 /// The fields that are remembered. Objects with more names are rare.
 const REMEMBERED: usize = 32;
-
-/// The longest start of a field that is remembered.
-const WRITTEN_LENGTH: usize = 32;
 
 /// The fields that are expected at a place. Producers write fields in one order, and leave out some.
 const EXPECTED: usize = 2;
 
 /// No field.
 const NONE: usize = usize::MAX;
-
-/// The start of a field as it is written: a brace or a comma, the name with its quotes, and a colon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Written {
-    words: [u64; WRITTEN_LENGTH / 8],
-    /// The bits that belong to the start.
-    mask: [u64; WRITTEN_LENGTH / 8],
-    length: usize,
-}
-
-impl Written {
-    /// `None`: too long.
-    fn new(first: u8, name: &[u8]) -> Option<Self> {
-        let length = name.len() + 2;
-        let (mut bytes, mut mask) = ([0; WRITTEN_LENGTH], [0; WRITTEN_LENGTH]);
-        mask.get_mut(..length)?.fill(0xFF);
-        *bytes.first_mut()? = first;
-        bytes.get_mut(1..length - 1)?.copy_from_slice(name);
-        *bytes.get_mut(length - 1)? = b':';
-        Some(Self { words: words(bytes), mask: words(mask), length })
-    }
-
-    /// Returns whether a text starts with this. All of it is compared at once: a comparison by length would have branches
-    /// that a processor guesses wrong.
-    #[inline]
-    pub(crate) fn is_at(&self, text: [u8; WRITTEN_LENGTH]) -> bool {
-        let pairs = words(text).into_iter().zip(self.words).zip(self.mask);
-        pairs.fold(0, |different, ((word, expected), mask)| different | ((word ^ expected) & mask)) == 0
-    }
-
-    #[inline]
-    pub(crate) fn length(&self) -> usize {
-        self.length
-    }
-}
-
-#[inline]
-fn words(bytes: [u8; WRITTEN_LENGTH]) -> [u64; WRITTEN_LENGTH / 8] {
-    let mut words = [0; WRITTEN_LENGTH / 8];
-    for (word, chunk) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u64::from_le_bytes(*chunk);
-    }
-    words
-}
 
 /// The names in previous objects of the kind. A name is mostly found by one comparison with what followed the field before it.
 #[derive(Debug)]
@@ -154,6 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::written::WRITTEN_LENGTH;
 
     /// Reads the fields of an object of numbers.
     fn fields(names: &mut Names<usize>, json: &str) -> Result<Vec<(String, usize)>, Malformed> {

@@ -9,6 +9,7 @@ mod compact;
 mod damage;
 mod footer;
 mod hybrid;
+mod lines;
 mod pages;
 mod records;
 
@@ -17,6 +18,7 @@ use std::io::{self, BufRead, Read};
 pub use self::damage::DamagedFile;
 use self::{
     footer::{Columns, Encoding, PageKind},
+    lines::append_line,
     pages::Pages,
     records::RecordLines,
 };
@@ -98,16 +100,6 @@ fn append_lines(page: &[u8], lines: &mut Vec<u8>) -> Option<u64> {
         rest = after;
     }
     Some(count)
-}
-
-/// Appends a text as a line. `None`: it is not one line.
-fn append_line(line: &[u8], lines: &mut Vec<u8>) -> Option<()> {
-    if memchr::memchr(b'\n', line).is_some() {
-        return None;
-    }
-    lines.extend_from_slice(line);
-    lines.push(b'\n');
-    Some(())
 }
 
 impl BufRead for EventLines<'_> {

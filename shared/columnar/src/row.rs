@@ -5,7 +5,8 @@ use domain::time::Timestamp;
 use crate::{
     column::Column,
     equal::is_equal,
-    json::{Malformed, Scanner, Value},
+    error::Malformed,
+    json::{Scanner, Value},
     names::Names,
     schema::{ELEMENT_NAMES, place},
 };

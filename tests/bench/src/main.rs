@@ -138,7 +138,9 @@ fn run(arguments: &Arguments) -> Result<()> {
             report.write(&bench.directory.join("report.json"))?;
         }
     }
-    report.print(&mut std::io::stdout().lock())
+    let mut output = std::io::stdout().lock();
+    report.print(&mut output)?;
+    targets::print(&report, &mut output)
 }
 
 /// Returns the processor and the number of cores.

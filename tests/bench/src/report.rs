@@ -5,8 +5,6 @@ use std::{fs, io::Write, path::Path, time::Duration};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::targets::{Measured, verdicts};
-
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,14 +104,6 @@ impl Report {
                 widths[0], widths[1], widths[2], widths[3]
             )?;
         }
-        let measured: Vec<_> = self.figures.iter().map(Figure::measured).collect();
-        let verdicts = verdicts(&measured);
-        if !verdicts.is_empty() {
-            writeln!(output, "\ntargets")?;
-        }
-        for verdict in &verdicts {
-            writeln!(output, "{:<11}  {}: {}, is {}", verdict.word(), verdict.target, verdict.bound, verdict.measured)?;
-        }
         writeln!(output)?;
         for note in &self.notes {
             writeln!(output, "- {note}")?;
@@ -123,11 +113,6 @@ impl Report {
 }
 
 impl Figure {
-    fn measured(&self) -> Measured<'_> {
-        let Self { suite, subject, measure, unit, value, ratio, .. } = self;
-        Measured { suite, subject, measure, unit, value: *value, ratio: *ratio }
-    }
-
     fn row(&self) -> [String; 5] {
         let ratio = match (self.ratio, self.ratio_to) {
             (Some(ratio), Some(to)) => format!("{} x {to}", rounded(ratio)),
@@ -224,7 +209,6 @@ mod tests {
         let mut report = Report::default();
         report.add("export", "ours", "CPU", "s/GB", &[1.0, 1.2, 1.1]);
         report.compare("limit", 0.55);
-        report.add("export", "audit-export, 7 events", "peak memory", "MiB", &[65.0]);
         report.note("a note");
         let figure = &report.figures[0];
         assert_eq!((figure.value, figure.ratio), (1.1, Some(2.0)));
@@ -232,6 +216,5 @@ mod tests {
         report.print(&mut table).unwrap();
         let table = String::from_utf8(table).unwrap();
         assert!(table.contains("1.10 s/GB") && table.contains("2.00 x limit") && table.contains("- a note"), "{table}");
-        assert!(table.contains("falls short  export, audit-export, peak memory: at most 64.0 MiB, is 65.0"), "{table}");
     }
 }

@@ -1,6 +1,10 @@
 //! What the figures have to be. A target says which figures it is about, and is met if the worst of them keeps the bound.
 
-use crate::report::rounded;
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::report::{Figure, Report, rounded};
 
 /// A figure of a report.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +15,13 @@ pub struct Measured<'a> {
     pub unit: &'a str,
     pub value: f64,
     pub ratio: Option<f64>,
+}
+
+impl<'a> From<&'a Figure> for Measured<'a> {
+    fn from(figure: &'a Figure) -> Self {
+        let Figure { suite, subject, measure, unit, value, ratio, .. } = figure;
+        Self { suite, subject, measure, unit, value: *value, ratio: *ratio }
+    }
 }
 
 /// What of a figure is bounded.
@@ -92,6 +103,16 @@ impl Verdict {
     }
 }
 
+/// Prints the targets of the suites that were run.
+pub fn print(report: &Report, output: &mut impl Write) -> Result<()> {
+    let measured: Vec<_> = report.figures.iter().map(Measured::from).collect();
+    for verdict in verdicts(&measured) {
+        let Verdict { target, bound, measured, .. } = &verdict;
+        writeln!(output, "{:<11}  {target}: {bound}, is {measured}", verdict.word())?;
+    }
+    Ok(())
+}
+
 /// Returns the verdicts of the targets whose suites were run.
 pub fn verdicts(figures: &[Measured<'_>]) -> Vec<Verdict> {
     TARGETS.iter().filter_map(|target| target.verdict(figures)).collect()
@@ -139,6 +160,16 @@ mod tests {
 
     fn figure<'a>(subject: &'a str, measure: &'a str, value: f64, ratio: f64) -> Measured<'a> {
         Measured { suite: "export", subject, measure, unit: "MiB", value, ratio: Some(ratio) }
+    }
+
+    #[test]
+    fn the_targets_of_a_report_are_printed() {
+        let mut report = Report::default();
+        report.add("export", "audit-export, 7 events", "peak memory", "MiB", &[65.0]);
+        let mut printed = Vec::new();
+        print(&report, &mut printed).unwrap();
+        let expected = "falls short  export, audit-export, peak memory: at most 64.0 MiB, is 65.0\n";
+        assert_eq!(String::from_utf8(printed).unwrap(), expected);
     }
 
     #[test]

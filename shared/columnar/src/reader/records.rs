@@ -4,10 +4,10 @@
 use std::io;
 
 use super::{
-    append_line,
     column::{Levels, TextColumn, Value},
     damage::DamagedFile,
     footer::RecordChunks,
+    lines::append_line,
 };
 
 /// The name of the entry.
