@@ -30,6 +30,8 @@ from tests.e2e.test_archive import READ_FROM_TABLE_SECONDS, SHORT_SPANS, archive
 from tests.e2e.test_cli import CONNECTION_FAILED, NOT_FOUND, REFUSED, UNKNOWN_ID, CommandLine
 
 PATH = "replays/siem"
+# Two replays of a period have two paths.
+SECOND_PATH = f"{PATH}-2"
 # The command has to end before the harness ends it.
 WAIT = ["--wait", "--timeout", "100s"]
 EVENTS_OF_A_BATCH = 20
@@ -109,9 +111,9 @@ def verifier(stack: Stack, command: Path, tmp_path: Path) -> Verifier:
     return Verifier.create(stack, command, tmp_path)
 
 
-def allow_replays(cli: CommandLine, customer: Customer) -> None:
+def allow_replays(cli: CommandLine, customer: Customer, path: str = PATH) -> None:
     """Attaches the policy that the command line prints for the path."""
-    policies = ["config", "policies", customer.id, "--replay-path", PATH, "--document", "iam"]
+    policies = ["config", "policies", customer.id, "--replay-path", path, "--document", "iam"]
     assert customer.role_name is not None
     customer.account.client("iam").put_role_policy(
         RoleName=customer.role_name, PolicyName="audit-export", PolicyDocument=cli(*policies).succeeded()
@@ -146,9 +148,9 @@ def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_ev
     customer, tenant = exported.customer, exported.customer.tenant
     cli = program(customer)
     allow_replays(cli, customer)
-    replay = ["config", "replay", customer.id, *exported.arguments, *WAIT, "--output", "json"]
+    replay = ["config", "replay", customer.id, "--from", exported.start, "--to", exported.end, *WAIT, "--output", "json"]
     sent = customer.exported_ids()
-    of_table = cli(*replay).json()
+    of_table = cli(*replay, "--bucket-path", PATH).json()
     whole = customers.with_role(tenant=tenant, startFrom="earliest")
     whole.run_export(sent)
     tenant.administrator.disable(whole.id)
@@ -160,12 +162,13 @@ def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_ev
     with changed_variables(stack, "exporter") as change:
         change(SHORT_SPANS)
         time.sleep(READ_FROM_TABLE_SECONDS)
-        of_archive = cli(*replay).json()
+        allow_replays(cli, customer, SECOND_PATH)
+        of_archive = cli(*replay, "--bucket-path", SECOND_PATH).json()
         again = customers.with_role(tenant=tenant, startFrom="earliest")
         again.run_export(sent)
 
     assert (of_archive["status"], of_archive["events"]) == ("SUCCEEDED", of_table["events"])
-    files = files_of(exported.replayed(), of_archive["id"])
+    files = files_of(dataclasses.replace(customer.account, path=SECOND_PATH), of_archive["id"])
     assert len(files) > 0
     assert files == files_of(exported.replayed(), of_table["id"])
     assert [event["id"] for event in again.exported()] == sent

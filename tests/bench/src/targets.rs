@@ -65,11 +65,10 @@ const FIRST_POLL: &str = "to the first poll";
 const MINIMAL: Quantity = Ratio("the minimal function");
 const RAW_SPEED: &str = "raw speed per CPU second";
 
-const TARGETS: [Target; 20] = [
+const TARGETS: [Target; 19] = [
     target("export", EXPORT, "CPU per raw GB", Ratio("the SDK's limit"), AtMost(0.70)),
     target("export", EXPORT, "raw speed", Ratio("the SDK's limit"), AtLeast(1.0)),
     target("export", EXPORT, "peak memory", Value, AtMost(64.0)),
-    target("archive", ("from the archive, ", ""), "raw speed", Ratio("reads of the table"), AtLeast(0.8)),
     target("memory", ("audit-export", ""), "peak memory", Value, AtMost(64.0)),
     target("parquet", ("audit-export, from .ndjson.gz", "typed columns"), RAW_SPEED, Ratio("DuckDB"), AtLeast(2.0)),
     target("parquet", ("audit-export, from stored blocks", "typed columns"), RAW_SPEED, Ratio("DuckDB"), AtLeast(2.0)),
