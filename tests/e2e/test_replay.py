@@ -148,7 +148,18 @@ def test_what_is_in_segments_alone_is_replayed_and_exported_from_the_earliest_ev
     customer, tenant = exported.customer, exported.customer.tenant
     cli = program(customer)
     allow_replays(cli, customer)
-    replay = ["config", "replay", customer.id, "--from", exported.start, "--to", exported.end, *WAIT, "--output", "json"]
+    replay = [
+        "config",
+        "replay",
+        customer.id,
+        "--from",
+        exported.start,
+        "--to",
+        exported.end,
+        *WAIT,
+        "--output",
+        "json",
+    ]
     sent = customer.exported_ids()
     of_table = cli(*replay, "--bucket-path", PATH).json()
     whole = customers.with_role(tenant=tenant, startFrom="earliest")
