@@ -311,9 +311,11 @@ def test_links_of_answers_lead_to_https_only(visit: Visit) -> None:
     policies["cloudFormation"]["launchUrl"] = attack
     visit.service.answers["Policies"] = lambda _: {"policies": policies}
     visit.open(f"#/exports/{answers.ID}")
-    unfold(visit.page)
     # What is said without a template's address.
-    expect(visit.page.get_by_text("Create these yourself, in this order:")).to_be_visible()
+    order = visit.page.get_by_text("Create these yourself, in this order:")
+    order.wait_for(state="attached")
+    unfold(visit.page)
+    expect(order).to_be_visible()
     assert visit.page.locator("a[href*='javascript']").count() == 0
 
 
