@@ -514,6 +514,8 @@ def test_a_conflict_keeps_both_changes(visit: Visit) -> None:
     """The newest version is loaded on request, with what was changed here; nothing is overwritten unseen."""
     service, page = visit.service, visit.page
     visit.open(EDIT)
+    # The version that the form was made of.
+    page.get_by_label("Description").wait_for()
     service.refuse("UpdateWithRole", Refused("CONFLICT", SENTENCE))
     service.configuration = service.configuration | {"version": 4, "interval": "EVERY_6_HOURS"}
     describe(page)
