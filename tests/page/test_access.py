@@ -112,16 +112,20 @@ def type_time(page: Page) -> None:
     page.locator(":focus").fill("2026-11-21T10:00")
 
 
+def type_period(page: Page, zone: str) -> None:
+    """Enters the same time as both ends of a period, whose fields name the zone."""
+    for end in ("From", "To, exclusive"):
+        tab_until(page, f"{end} ({zone}")
+        type_time(page)
+
+
 def test_a_repair_and_a_replay_are_requested(visit: Visit) -> None:
     visit.service.answers["RequestRepair"] = lambda _: {"repair": answers.repair(status="RUNNING")}
     visit.service.answers["RequestReplay"] = lambda _: {"replay": answers.replay()}
     visit.service.answers["CancelReplay"] = lambda _: {"replay": answers.replay(status="CANCELLED")}
     open_detail(visit)
     page = visit.page
-    tab_until(page, "From (your local time)")
-    type_time(page)
-    tab_until(page, "To, exclusive (your local time)")
-    type_time(page)
+    type_period(page, "your local time)")
     tab_until(page, "Also replace files")
     page.keyboard.press("Space")
     tab_until(page, "Repair submit")
@@ -133,10 +137,7 @@ def test_a_repair_and_a_replay_are_requested(visit: Visit) -> None:
 
     tab_until(page, "Cancel the replay")
     page.keyboard.press("Enter")
-    tab_until(page, "From (UTC")
-    type_time(page)
-    tab_until(page, "To, exclusive (UTC")
-    type_time(page)
+    type_period(page, "UTC")
     tab_until(page, "Path for the replay")
     page.keyboard.type("replays/siem")
     tab_until(page, "Policies for this path")
