@@ -103,10 +103,14 @@ impl ArchiveState {
         })
     }
 
-    /// Returns whether the archive has the block, and has to have it.
-    pub(crate) fn keeps(&self, tenant: &TenantId, id: BlockId, now: Timestamp) -> bool {
+    /// Returns whether readers have to find the block, in the table or in a segment. The rescue may have left it in the table for
+    /// longer than its full expiry, up to which segments count: then they need not.
+    pub(crate) fn keeps(&self, tenant: &TenantId, id: BlockId, now: Timestamp, is_in_table: bool) -> bool {
+        if !self.is_on {
+            return is_in_table;
+        }
         let is_kept = self.full_expires_at.get(&(tenant.clone(), id)).is_some_and(|end| *end > now);
-        is_kept && self.has(tenant, id)
+        is_kept && (is_in_table || self.has(tenant, id))
     }
 
     /// Returns what a reader would leave out of the table that asks for the boundary at `now`.

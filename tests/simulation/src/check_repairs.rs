@@ -101,7 +101,7 @@ fn is_true(
     }
 }
 
-/// Returns for each block of an object whether it is still stored, and whether somebody damaged it.
+/// Returns for each block of an object whether readers still have to find it, and whether somebody damaged it.
 fn blocks_of(
     state: &WorldState,
     key: &ConfigurationKey,
@@ -116,9 +116,9 @@ fn blocks_of(
     landed
         .filter(|id| (object.first_block..=object.last_block).contains(id))
         .map(|id| {
-            let of_tenant = state.blocks.iter().filter(|((tenant, _), _)| *tenant == key.tenant_id);
-            let is_stored = of_tenant.clone().any(|(_, blocks)| blocks.contains_key(&id))
-                || state.archive.keeps(&key.tenant_id, id, now);
+            let mut of_tenant = state.blocks.iter().filter(|((tenant, _), _)| *tenant == key.tenant_id);
+            let is_in_table = of_tenant.any(|(_, blocks)| blocks.contains_key(&id));
+            let is_stored = state.archive.keeps(&key.tenant_id, id, now, is_in_table);
             (is_stored, state.damaged.contains(&(key.tenant_id.clone(), id)))
         })
         .collect()

@@ -40,6 +40,13 @@ fn no_history_breaks_a_promise() {
     assert!(outcome.repaired > HISTORIES / 2 && outcome.unrepaired > HISTORIES / 20, "{outcome}");
 }
 
+/// In this one the rescue leaves a block in the table for longer than its segment counts, and a repair rightly says that it is
+/// past its retention.
+#[test]
+fn a_rescued_block_past_its_retention_is_not_demanded_from_a_repair() {
+    assert_eq!(run(101_702, None).violations, Vec::<String>::new());
+}
+
 #[test]
 fn every_known_bug_is_caught() {
     // That one delays others and breaks no promise. The test of a silent Region uses it.
