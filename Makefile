@@ -17,7 +17,7 @@ SEEDS ?= 100000
 .PHONY: help demo up down token install test test-localstack stores s3-servers readers ocsf sam-local sam-shell lambda-local lambda-serve sim bench dashboard lint advisories fmt lock page test-page bench-page screenshots tools
 
 help: ## Lists the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: up ## Demonstrates the service on a local stack: two customers, from ingest to verified files in their buckets
 	@AUDIT_EXPORT_CLI=$(CLI) $(PYTHON) -m infra.local.demo

@@ -88,6 +88,12 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert set(DOCUMENTS) - reached == set()
 
 
+def test_the_picture_of_the_readme_has_every_function() -> None:
+    picture = (ROOT / "README.md").read_text().split("```")[1]
+    functions = {path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()}
+    assert functions <= set(re.findall(r"[a-z]+", picture))
+
+
 def test_documents_that_sources_name_exist() -> None:
     """Sources name documents from the root of the repository, as in `docs/SEMANTICS.md`."""
     missing = {
@@ -104,46 +110,6 @@ def sources() -> str:
 
 
 SERVICE = ("shared", "functions")
-# A constant, and the crate that the document names for it: `MAX_BODY_LENGTH` of `domain::event`, or of the api.
-NAMED_LIMIT = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`(?: of (?:the ([a-z-]+)|`([a-z-]+)))?")
-
-
-def crates_of_constants() -> dict[str, set[str]]:
-    """The crates of the service, and the operator's program, that define each constant."""
-    crates: defaultdict[str, set[str]] = defaultdict(set)
-    for path in files(".rs"):
-        folder, crate, *_ = path.relative_to(ROOT).parts
-        if folder in SERVICE or (folder, crate) == ("cli", "operator"):
-            for name in re.findall(r"\bconst (\w+):", path.read_text()):
-                crates[name].add(crate)
-    return crates
-
-
-def wrong_limits(text: str, crates: dict[str, set[str]]) -> list[str]:
-    """The constants that no crate defines, or that several of the service define and the text names none of them."""
-    wrong = []
-    for name, function, crate in NAMED_LIMIT.findall(text):
-        defined = crates.get(name, set())
-        named = {function or crate} if function or crate else defined - {"operator"}
-        if len(named) != 1 or not named <= defined:
-            wrong.append(name)
-    return wrong
-
-
-def test_constants_that_the_limits_name_are_defined_in_their_crate() -> None:
-    text = (ROOT / "docs" / "LIMITS.md").read_text()
-    assert len(NAMED_LIMIT.findall(text)) > 50
-    assert wrong_limits(text, crates_of_constants()) == []
-
-
-def test_a_stale_or_ambiguous_limit_is_found() -> None:
-    crates = {"MAX_BODY": {"api", "domain"}, "MAX_KEYS": {"authentication"}}
-    assert wrong_limits("`MAX_BODY` of the api, `MAX_BODY` of `domain::event`, `MAX_KEYS`", crates) == []
-    assert wrong_limits("`MAX_BODY`, `MAX_BODY` of the ingest, `MAX_GONE`", crates) == [
-        "MAX_BODY",
-        "MAX_BODY",
-        "MAX_GONE",
-    ]
 
 
 def dependencies_between_crates() -> dict[str, set[str]]:

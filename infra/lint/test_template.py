@@ -1043,7 +1043,7 @@ def test_messages_with_events_come_from_admitted_senders_alone() -> None:
         }
         # What the template can't restrict, the operator does.
         assert {f"{queue}Arn", f"{dead_letters}Url"} <= set(TEMPLATE["Outputs"])
-        loop = section("OPERATIONS.md", "Dead-letter queues").partition("redrivePermission")[0]
+        loop = section("OPERATIONS.md", "After the first deployment").partition("redrivePermission")[0]
         assert re.search(rf"for queue in [\w ]*\b{queue.removesuffix('Queue')}\b", loop)
 
 
