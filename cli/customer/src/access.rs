@@ -233,7 +233,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("token"), "abc").unwrap();
         let path = directory.path().join("config.toml");
-        let url = "https://example.com/production".to_owned();
+        let url = "https://example.com/v1".to_owned();
         let profile = Profile { token_file: Some("token".into()), url, ..Profile::default() };
         let profiles = Profiles { default_profile: None, profiles: [("production".to_owned(), profile)].into() };
         profiles.store(&path).unwrap();
@@ -242,10 +242,10 @@ mod tests {
             let arguments = AccessArguments { profile: profile.map(ToOwned::to_owned), url, token_file: None };
             arguments.resolve_with(None, || Ok(path.clone())).await
         };
-        assert_eq!(resolve(None, Some("production")).await.unwrap().url.as_str(), "https://example.com/production");
+        assert_eq!(resolve(None, Some("production")).await.unwrap().url.as_str(), "https://example.com/v1");
         assert!(resolve(Some("https://example.com/staging"), Some("production")).await.is_ok());
         let failures = [
-            resolve(Some("https://example.org/production"), Some("production")).await,
+            resolve(Some("https://example.org/v1"), Some("production")).await,
             resolve(None, Some("staging")).await,
             resolve(None, None).await,
         ]

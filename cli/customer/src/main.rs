@@ -31,7 +31,7 @@ use crate::{
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
-  audit-export profile set production --url https://example.com/production \\
+  audit-export profile set production --url https://example.com/v1 \\
     --token-file token
   audit-export config create export.json
   audit-export config test 0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn with_file() -> Profile {
-        let url = "https://example.com/production".to_owned();
+        let url = "https://example.com/v1".to_owned();
         Profile { url, token_file: Some("token".into()), ..Profile::default() }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct ArchiveReport {
 }
 
 impl Housekeeper {
-    /// Gives blocks the long expiry that the archive has not reached in time, until `deadline`. Works without the archiver, and also
+    /// Gives blocks the full expiry that the archive has not reached in time, until `deadline`. Works without the archiver, and also
     /// where there is no archive any more: blocks with the short expiry may be left from before.
     pub(crate) async fn rescue(&self, deadline: Timestamp) -> Result<ArchiveReport, PortError> {
         let rescue = Rescue {

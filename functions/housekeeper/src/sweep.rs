@@ -16,7 +16,7 @@ const SURVEY_BUDGET: Duration = Duration::from_mins(5);
 /// The time for that and for the items of deleted configurations.
 const SWEEP_BUDGET: Duration = Duration::from_mins(8);
 
-/// The time for the whole sweep, including giving blocks a long expiry that were not archived in time. The function's timeout is 15
+/// The time for the whole sweep, including giving blocks the full expiry that were not archived in time. The function's timeout is 15
 /// minutes.
 const RESCUE_BUDGET: Duration = Duration::from_mins(12);
 

@@ -230,7 +230,7 @@ error_codes! {
         "The body is larger than the path accepts.",
         "Send less in one request.";
     TooManyRequests = "TOO_MANY_REQUESTS", [Http, Ingest],
-        "API Gateway has reached its limit of requests, or the tenant has reached its limit of events per minute.",
+        "API Gateway has reached its limit of requests, or the tenant has reached its limit of bytes per minute.",
         "Try again after the time in the Retry-After header, or later if there is none, and at a lower rate.";
     Timeout = "TIMEOUT", [Http],
         "The response took too long. The request may still take effect.",
@@ -297,7 +297,7 @@ error_codes! {
          character.",
         "Send both halves, or \\ufffd instead. A program that cuts strings has to cut between characters.";
     WriteTooSlow = "WRITE_TOO_SLOW", [Ingest, Queue],
-        "Storing the events took too long. Some may be stored.",
+        "Storing the events took too long. They may have been stored.",
         "Send the events again, with the same Idempotency-Key if they had one. The queue delivers a message again by itself.";
     TenantMissing = "TENANT_MISSING", [Queue],
         "A message names no tenant: it has no attribute tenantId of type String, or, from EventBridge, no text at the path of \

@@ -122,7 +122,7 @@ impl ExportStanding {
         self.exported_through.unwrap_or(Timestamp::EPOCH).max(self.start_from).max(self.created_at)
     }
 
-    /// Returns the time since the oldest export was due that has not happened.
+    /// Returns how late the oldest missing export is.
     ///
     /// Boundaries before the last edit don't count: the configuration may have been disabled then, or have had another interval
     /// or a broken connection. A disabled export has no lag, and neither has one that catches up with events from before its

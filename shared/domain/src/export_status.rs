@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportStatus {
     pub health: ExportHealth,
-    /// The time since the oldest export was due that has not happened.
+    /// How late the oldest missing export is.
     pub lag: Duration,
     /// The end of the last run that finished a window. `None`: none has.
     pub last_success_at: Option<Timestamp>,

@@ -160,7 +160,7 @@ pub fn of_answer(status: StatusCode, location: Option<&str>, challenge: Option<&
     match json.as_ref().and_then(|json| json.get("message")).and_then(Value::as_str) {
         Some("Missing Authentication Token") => Diagnosis::new(
             format!("{status}: an API Gateway answered, but it has no such path"),
-            "Check that --url ends with the stage, for example https://…/production, and nothing after it.",
+            "Check that --url ends with the stage, for example https://…/v1, and nothing after it.",
         ),
         Some(message @ ("Internal server error" | "Endpoint request timed out" | "Service Unavailable")) => {
             Diagnosis::new(format!("{status}: {message} (from the service's API Gateway)"), MAY_HAVE_TAKEN_EFFECT)
@@ -180,7 +180,7 @@ pub fn of_answer(status: StatusCode, location: Option<&str>, challenge: Option<&
         ),
         _ => Diagnosis::new(
             format!("{status}: something other than the service answered: {}", beginning(text)),
-            "Check --url: it must be the service's base URL, for example https://…/production.",
+            "Check --url: it must be the service's base URL, for example https://…/v1.",
         ),
     }
 }

@@ -86,7 +86,7 @@ mod tests {
         for bad in ["http://example.com/x", "ftp://localhost", "http://localhost.example.com"] {
             assert!(endpoint(&Url::parse(bad).unwrap(), GRAPHQL_PATH).is_err(), "{bad}");
         }
-        for good in ["https://example.com/production/", "http://localhost:4566/a", "http://127.0.0.1:1"] {
+        for good in ["https://example.com/v1/", "http://localhost:4566/a", "http://127.0.0.1:1"] {
             let url =
                 endpoint(&Url::parse(good).unwrap(), GRAPHQL_PATH).unwrap_or_else(|failure| unreachable!("{failure}"));
             assert!(url.path().ends_with(GRAPHQL_PATH) && !url.path().contains("//"), "{url}");

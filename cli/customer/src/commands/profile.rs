@@ -19,7 +19,7 @@ const MAX_NAME_LENGTH: usize = 64;
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
-  audit-export profile set production --url https://example.com/production \\
+  audit-export profile set production --url https://example.com/v1 \\
     --token-file ~/.audit-export-token
   audit-export profile use production
   audit-export config list --profile staging
@@ -53,9 +53,9 @@ impl ProfileCommand {
 Examples:
   audit-export profile set local --url \"$(jq -r .apiUrl .local/stack.json)\" \\
     --token-file token
-  audit-export profile set ci --url https://example.com/production \\
+  audit-export profile set ci --url https://example.com/v1 \\
     --token-environment AUDIT_TOKEN
-  audit-export profile set production --url https://example.com/production \\
+  audit-export profile set production --url https://example.com/v1 \\
     --token-command vault read -field=token secret/audit")]
 pub struct SetArguments {
     /// The profile's name, at most 64 characters
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn profiles_are_listed_without_secrets() {
-        let without_token = || Profile { url: "https://example.com/production".to_owned(), ..Profile::default() };
+        let without_token = || Profile { url: "https://example.com/v1".to_owned(), ..Profile::default() };
         let command = vec!["vault".to_owned(), "--password=hush".to_owned()];
         let profiles = [
             ("ci", Profile { token_environment: Some("CI_TOKEN".to_owned()), ..without_token() }),

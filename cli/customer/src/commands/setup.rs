@@ -286,7 +286,7 @@ async fn resolve(arguments: &AccessArguments, dialogue: Dialogue, profiles: &Pat
     let url = if let Some(url) = &arguments.url {
         url.clone()
     } else {
-        let question = "URL, for example https://example.com/production";
+        let question = "URL, for example https://example.com/v1";
         let prompt = Prompt::new("The URL of the service, which its operator knows.", question);
         ask_until(&prompt, &style, |text| {
             let url: Url = text.parse().map_err(|_| "This is not a URL.".to_owned())?;
@@ -778,7 +778,7 @@ mod tests {
         output::tests::style,
     };
 
-    const URL: &str = "https://example.com/production";
+    const URL: &str = "https://example.com/v1";
 
     #[test]
     fn files_and_one_command_are_shown_without_policies() {
@@ -876,7 +876,7 @@ mod tests {
 
     #[test]
     fn no_password_is_remembered() {
-        let url: Url = "https://zoe:hush@example.com/production".parse().unwrap();
+        let url: Url = "https://zoe:hush@example.com/v1".parse().unwrap();
         assert_eq!(without_credentials(&url), URL);
     }
 

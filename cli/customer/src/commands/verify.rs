@@ -39,7 +39,7 @@ Examples:
     --expect-through 2026-11-22T00:00:00Z --report report.txt
   audit-export verify \\
     s3://acme-audit/logs/0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b \\
-    --url https://example.com/production --token-file token
+    --url https://example.com/v1 --token-file token
 
 The exit code is 0 only if the export is complete, 6 if it is broken, and 13 if only a newer export is missing in a copy; `audit-export --help` lists the others.";
 

@@ -9,7 +9,7 @@ use super::scalars::{DateTime, Long};
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExportStatus {
     health: ExportHealth,
-    /// The seconds since the oldest export was due that has not happened. 0: none is late. Exports before the last change of
+    /// How late the oldest missing export is, in seconds. 0: none is late, even if events wait. Exports before the last change of
     /// the configuration don't count, nor, in its first 48 hours, does a backlog from before its creation.
     lag_seconds: Long,
     /// The end of the last successful export, the same as `lastExport`. Null: none has succeeded yet.

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  audit-export events send events.ndjson --url https://example.com/production \\
+  audit-export events send events.ndjson --url https://example.com/v1 \\
     --token-file token
   audit-export events send events.json.gz --profile production
   tail -n 1000 app.log |
