@@ -2,10 +2,10 @@
 //!
 //! Which envelope a message has is decided by the queue that it came from, never by the message.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Value, value::RawValue};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 use crate::tenant::TenantId;
 
@@ -125,6 +125,22 @@ impl TenantPath {
             Err(InvalidTenantPath)
         }
     }
+
+    /// Returns the text at the path. The rest of the message stays text, so that no number of it has to fit into a type.
+    fn text_in(&self, message: &str) -> Option<String> {
+        let mut value: &RawValue = serde_json::from_str(message).ok()?;
+        for token in self.0.split('/').skip(1) {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            value = if value.get().starts_with('[') {
+                let is_index = name == "0" || !name.starts_with(['0', '+']);
+                let index: usize = name.parse().ok().filter(|_| is_index)?;
+                serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()?.get(index)?
+            } else {
+                serde_json::from_str::<BTreeMap<String, &RawValue>>(value.get()).ok()?.get(&name)?
+            };
+        }
+        serde_json::from_str(value.get()).ok()
+    }
 }
 
 /// An event of EventBridge, as far as it is used:
@@ -141,13 +157,21 @@ struct BusEvent<'message> {
     detail: &'message RawValue,
 }
 
-/// The fields of a detail that the envelope can stand in for.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// Which fields a detail has of those that the envelope can stand in for. One that is `null` is there: an event that had it twice
+/// would be refused.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct OwnFields {
-    id: Option<IgnoredAny>,
-    event_timestamp: Option<IgnoredAny>,
-    action: Option<IgnoredAny>,
+    #[serde(deserialize_with = "is_there")]
+    id: bool,
+    #[serde(deserialize_with = "is_there")]
+    event_timestamp: bool,
+    #[serde(deserialize_with = "is_there")]
+    action: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// Takes the audit event out of an event of EventBridge: its `detail`. Where the detail has no `id`, `eventTimestamp` or
@@ -159,12 +183,10 @@ pub fn unwrap_bus_event<'message>(
     message: &'message str,
     path: &TenantPath,
 ) -> Result<Unwrapped<'message>, EnvelopeError> {
-    let whole: Value = serde_json::from_str(message).map_err(|_| EnvelopeError::NoBusEvent)?;
     let event: BusEvent<'_> = serde_json::from_str(message).map_err(|_| EnvelopeError::NoBusEvent)?;
-    let tenant = match whole.pointer(&path.0) {
-        Some(Value::String(tenant)) => TenantId::parse(tenant).map_err(|_| EnvelopeError::TenantInvalid)?,
-        _ => return Err(EnvelopeError::TenantMissing("the event of EventBridge has no text at the tenant's path")),
-    };
+    let missing = EnvelopeError::TenantMissing("the event of EventBridge has no text at the tenant's path");
+    let tenant = path.text_in(message).ok_or(missing)?;
+    let tenant = TenantId::parse(&tenant).map_err(|_| EnvelopeError::TenantInvalid)?;
     Ok(Unwrapped { tenant, body: completed(&event) })
 }
 
@@ -177,9 +199,9 @@ fn completed<'message>(event: &BusEvent<'message>) -> Cow<'message, str> {
         return Cow::Borrowed(detail);
     };
     let missing = [
-        ("id", own.id.is_none(), event.id),
-        ("eventTimestamp", own.event_timestamp.is_none(), event.time),
-        ("action", own.action.is_none(), event.detail_type),
+        ("id", !own.id, event.id),
+        ("eventTimestamp", !own.event_timestamp, event.time),
+        ("action", !own.action, event.detail_type),
     ];
     let mut parts: Vec<String> = missing
         .into_iter()
@@ -197,7 +219,7 @@ fn completed<'message>(event: &BusEvent<'message>) -> Cow<'message, str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -277,7 +299,11 @@ mod tests {
             ),
             (
                 r#"{"id":"1","tenantId":"acme","action":null}"#,
-                r#"{"eventTimestamp":"2026-11-22T10:00:00Z","action":"LOGIN","id":"1","tenantId":"acme","action":null}"#,
+                r#"{"eventTimestamp":"2026-11-22T10:00:00Z","id":"1","tenantId":"acme","action":null}"#,
+            ),
+            (
+                r#"{"tenantId":"acme","id":"1","n":1e400}"#,
+                r#"{"eventTimestamp":"2026-11-22T10:00:00Z","action":"LOGIN","tenantId":"acme","id":"1","n":1e400}"#,
             ),
         ] {
             assert_eq!(
@@ -296,7 +322,7 @@ mod tests {
         let detail = r#"{"tenantId":"acme","a":{"b/c":["x","globex"]},"number":7,"bad":"a b"}"#;
         assert_eq!(unwrap_bus(detail, "/detail/a/b~1c/1").unwrap().0, "globex");
         assert_eq!(unwrap_bus(detail, "/account").unwrap().0, "111111111111");
-        for path in ["/detail/tenant", "/tenantId", "/detail/number", "/detail/a", "/detail/a/b"] {
+        for path in ["/detail/tenant", "/tenantId", "/detail/number", "/detail/a", "/detail/a/b", "/detail/a/b~1c/01"] {
             assert!(matches!(unwrap_bus(detail, path), Err(EnvelopeError::TenantMissing(_))), "{path}");
         }
         assert_eq!(unwrap_bus(detail, "/detail/bad"), Err(EnvelopeError::TenantInvalid));
