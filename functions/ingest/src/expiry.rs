@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use aws_adapters::events::writer::{IdempotencyRecord, WriteError, WriteOutcome};
+use aws_adapters::{
+    archive::records::INGEST_OPERATION_TIMEOUT,
+    events::writer::{IdempotencyRecord, WriteError, WriteOutcome},
+};
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, BlockTerms},
     block::{Shard, StoredBlock},
@@ -27,6 +30,9 @@ const MAX_CACHED_ROWS: usize = 10_000;
 
 /// The time until a row is read again that could not be read or created.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
+
+/// The longest time before a write: reading a tenant's row, creating it, and reading that of another instance.
+pub(crate) const LONGEST_LOOKUP: Duration = INGEST_OPERATION_TIMEOUT.saturating_mul(3);
 
 /// Writes blocks with the expiry that their tenant's archive permits.
 pub(crate) struct Expiring<W, A, C> {

@@ -17,6 +17,7 @@ use domain::{
 use futures::{StreamExt, stream};
 
 use crate::{
+    expiry::LONGEST_LOOKUP,
     idempotency::record_of_message,
     intake::{AcceptOutcome, Intake, IntakeError},
     ports::{BlockWriter, Host, MessageQueue},
@@ -145,7 +146,8 @@ pub(crate) async fn store<W: BlockWriter, H: Host, Q: MessageQueue>(
 ) -> SqsBatchResponse {
     let Source { form, queue, .. } = source;
     let (groups, refused) = group(form, messages);
-    let last_start = deadline.saturating_sub(WRITE_OPERATION_TIMEOUT + REDELIVERY_TIMEOUT + TIME_TO_ANSWER);
+    let longest_write = LONGEST_LOOKUP + WRITE_OPERATION_TIMEOUT;
+    let last_start = deadline.saturating_sub(longest_write + REDELIVERY_TIMEOUT + TIME_TO_ANSWER);
     let mut failures: Vec<Failure> = stream::iter(groups)
         .map(|group| write(intake, group, last_start))
         .buffer_unordered(MAX_CONCURRENT_WRITES)

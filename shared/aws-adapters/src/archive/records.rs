@@ -53,8 +53,9 @@ const PAGE_EXPIRIES: i32 = 500;
 /// second.
 const MAX_CONCURRENT_UPDATES: usize = 8;
 
-/// The time limit of one request of ingest, including its retries, and of one attempt.
-const INGEST_OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time limit of one request of ingest, including its retries.
+pub const INGEST_OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time limit of one attempt of it.
 const INGEST_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(450);
 const INGEST_ATTEMPTS: u32 = 2;
 

@@ -7,13 +7,10 @@ use aws_sdk_s3::{Client, operation::get_object::GetObjectError, primitives::Byte
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use domain::{
-    archive::{SEGMENT_LENGTH, TenantSegments},
-    configuration::bucket::BucketName,
-    tenant::TenantId,
-};
+use domain::{archive::TenantSegments, configuration::bucket::BucketName, tenant::TenantId};
 use export_engine::ports::{PortError, PutSegmentOutcome, SegmentStore};
 use futures::stream::{StreamExt, TryStreamExt, iter};
+use tokio::time::timeout;
 
 use crate::{
     error::{Fault, port_error},
@@ -38,13 +35,13 @@ pub struct SegmentBucket {
 }
 
 impl SegmentBucket {
-    /// Returns the bucket with its own client: a request may take as long as a whole segment needs.
+    /// Returns the bucket with its own client. A request may take as long as its body needs, and no longer: a run that waits holds
+    /// its lease.
     #[must_use]
     pub fn new(base: &SdkConfig, bucket: BucketName) -> Self {
-        let longest = usize::try_from(2 * SEGMENT_LENGTH).unwrap_or(usize::MAX);
         let configuration = aws_sdk_s3::config::Builder::from(base)
             .retry_config(retry_at_most(base, MAX_ATTEMPTS))
-            .timeout_config(timeout_config(attempt_timeout(BASE_TIMEOUT, longest)))
+            .timeout_config(timeout_config(BASE_TIMEOUT))
             .build();
         Self { configuration, client: OnceLock::new(), bucket }
     }
@@ -57,6 +54,7 @@ impl SegmentBucket {
 impl SegmentStore for SegmentBucket {
     async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
         let operation = "s3:PutObject (segment)";
+        let timeouts = timeout_config(attempt_timeout(BASE_TIMEOUT, bytes.len()));
         let answer = self
             .client()
             .put_object()
@@ -68,6 +66,7 @@ impl SegmentStore for SegmentBucket {
             .body(ByteStream::from(bytes))
             .customize()
             .interceptor(KnownPayloadHash(sha256))
+            .config_override(aws_sdk_s3::Config::builder().timeout_config(timeouts))
             .send()
             .await;
         match answer {
@@ -89,16 +88,31 @@ impl SegmentStore for SegmentBucket {
         let request =
             self.client().get_object().bucket(self.bucket.as_str()).key(key).range(format!("bytes={offset}-{last}"));
         let found = request.send().await.map_err(|error| unreadable(operation, key, error))?;
-        let bytes = found.body.collect().await.map_err(|error| {
-            // The connection was closed: the same request may succeed.
-            PortError::transient(operation, format!("{key} was cut off: {error}"))
-        })?;
-        let bytes = bytes.into_bytes();
+        let bytes = received(operation, key, length, found.body.collect()).await?.into_bytes();
         if bytes.len() as u64 == length {
             Ok(bytes)
         } else {
             let detail = format!("{key} has {} bytes from {offset} on instead of {length}", bytes.len());
             Err(PortError::internal(operation, detail))
+        }
+    }
+}
+
+/// Returns the body of an answer. The SDK's limits end with the headers, so this one bounds the body.
+async fn received<T, E: std::fmt::Display>(
+    operation: &'static str,
+    key: &str,
+    length: u64,
+    body: impl Future<Output = Result<T, E>>,
+) -> Result<T, PortError> {
+    let longest = attempt_timeout(BASE_TIMEOUT, usize::try_from(length).unwrap_or(usize::MAX));
+    match timeout(longest, body).await {
+        Ok(Ok(body)) => Ok(body),
+        // The connection was closed: the same request may succeed.
+        Ok(Err(error)) => Err(PortError::transient(operation, format!("{key} was cut off: {error}"))),
+        Err(_) => {
+            let detail = format!("{key} was not there after {} s", longest.as_secs());
+            Err(PortError::transient(operation, detail))
         }
     }
 }

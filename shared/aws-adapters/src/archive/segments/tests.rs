@@ -138,3 +138,11 @@ async fn a_tenant_without_segments_has_nothing_to_delete() {
     assert_eq!(bucket.erase_page(&TenantId::parse("acme").unwrap()).await, Ok(0));
     assert!(requests.lock().unwrap().iter().all(|request| request.target.starts_with("GET ")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_fails_in_the_time_that_its_length_needs() {
+    let started = tokio::time::Instant::now();
+    let error = received("read", "a", 4 << 20, std::future::pending::<Result<(), String>>()).await.unwrap_err();
+    assert_eq!((error.kind, error.detail.as_str()), (ErrorKind::Transient, "a was not there after 13 s"));
+    assert_eq!(started.elapsed().as_secs(), 13);
+}
