@@ -95,8 +95,6 @@ def _parameters() -> dict[str, object]:
         ),
         "EventSenders": f"arn:aws:iam::{SERVICE_ACCOUNT}:root",
         "Introspection": "enabled",
-        # The most verbose level: no secret may be in the logs even so.
-        "LogLevel": "TRACE",
         "PageTokenInLink": "enabled",
         "SettleSeconds": 3,
         "TokenAudience": TOKEN_AUDIENCE,

@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use tracing::Level;
-
-use crate::logging;
-
 /// The longest accepted value of a variable, in bytes. Lambda allows 4 KiB for all variables together; the largest one
 /// of this service is an inline key set for development.
 pub const MAX_VALUE_LENGTH_BYTES: usize = 32 * 1024;
@@ -208,15 +204,6 @@ impl Environment {
         let modes = [("production", DeploymentMode::Production), ("development", DeploymentMode::Development)];
         self.choice("DEPLOYMENT_MODE", &modes)
     }
-
-    /// Reads `LOG_LEVEL`: `TRACE`, `DEBUG`, `INFO` (the default), `WARN` or `ERROR`.
-    pub fn log_level(&mut self) -> Option<Level> {
-        if !self.is_set("LOG_LEVEL") {
-            return Some(logging::DEFAULT_LEVEL);
-        }
-        let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-        self.choice("LOG_LEVEL", &levels.map(|level| (level.as_str(), level)))
-    }
 }
 
 #[cfg(test)]
@@ -281,13 +268,13 @@ mod tests {
 
     #[test]
     fn defaults_stand_in_for_what_is_missing_but_not_for_what_is_bad() {
-        let mut environment = Environment::from_map([("LOG_LEVEL", ""), ("CLAIM", "")]);
-        assert_eq!(environment.log_level(), Some(Level::INFO));
+        let mut environment = Environment::from_map([("PORT", ""), ("CLAIM", "")]);
+        assert_eq!(environment.integer_or::<u16>("PORT", 1..=u16::MAX, 443), Some(443));
         assert_eq!(environment.text_or("CLAIM", "tenant_id").as_deref(), Some("tenant_id"));
         assert!(environment.finish(Some(())).is_ok());
 
-        let problem = problem_of(&[("LOG_LEVEL", "info")], Environment::log_level);
-        assert_eq!(problem, "environment variables: LOG_LEVEL must be TRACE or DEBUG or INFO or WARN or ERROR");
+        let problem = problem_of(&[("DEPLOYMENT_MODE", "Production")], Environment::deployment_mode);
+        assert_eq!(problem, "environment variables: DEPLOYMENT_MODE must be production or development");
     }
 
     #[test]

@@ -12,70 +12,36 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The level if `LOG_LEVEL` isn't set.
-pub const DEFAULT_LEVEL: Level = Level::INFO;
-
-/// The most verbose level of other crates, regardless of `LOG_LEVEL`: below it, AWS clients, the Lambda runtime and
-/// HTTP crates log whole events, requests and credentials. A release build does not contain these log statements at all
+/// The most verbose level that is logged. Alarms read lines of this level; below it, AWS clients, the Lambda runtime and HTTP
+/// crates log whole events, requests and credentials. A release build does not contain those log statements at all
 /// (`release_max_level_info` of `tracing`).
-pub const FOREIGN_LEVEL: Level = Level::INFO;
+const LEVEL: LevelFilter = LevelFilter::INFO;
 
 /// The longest value of a field, in bytes. The rest is truncated.
 pub const MAX_FIELD_LENGTH_BYTES: usize = 8 * 1024;
 
-/// The crates that `LOG_LEVEL` applies to.
-pub const OWN_CRATES: [&str; 10] = [
-    "api",
-    "authentication",
-    "aws_adapters",
-    "domain",
-    "export_engine",
-    "exporter",
-    "function_runtime",
-    "housekeeper",
-    "ingest",
-    "verifier",
-];
-
 /// Starts logging to standard output. Only the first call in a process has an effect.
-pub fn initialize(level: Level) {
+pub fn initialize() {
     // An error means that logging has been started already.
-    let _ = tracing_subscriber::registry().with(layer(level, std::io::stdout)).try_init();
+    let _ = tracing_subscriber::registry().with(layer(std::io::stdout)).try_init();
 }
 
-/// Returns the layer that writes lines at `level` to `writer`.
-fn layer<S, W>(level: Level, writer: W) -> impl Layer<S>
+/// Returns the layer that writes lines to `writer`.
+fn layer<S, W>(writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + 'static,
 {
-    JsonLines { writer }.with_filter(filter(level))
-}
-
-fn filter<S>(level: Level) -> impl Filter<S> {
-    let foreign = level.min(FOREIGN_LEVEL);
-    filter_fn(move |metadata: &Metadata<'_>| {
-        *metadata.level() <= if is_own(metadata.target()) { level } else { foreign }
-    })
-    .and(LevelFilter::from_level(level))
-}
-
-/// Returns whether a target is one of our crates or a module in it. `tracing_subscriber::filter::Targets` compares
-/// plain prefixes, so that another crate's `exporter_client` would be a part of our `exporter`.
-fn is_own(target: &str) -> bool {
-    OWN_CRATES
-        .iter()
-        .any(|name| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::")))
+    JsonLines { writer }.with_filter(LEVEL)
 }
 
 struct JsonLines<W> {
@@ -205,10 +171,10 @@ mod tests {
         }
     }
 
-    fn lines_of(level: Level, log: impl FnOnce()) -> Vec<Value> {
+    fn lines_of(log: impl FnOnce()) -> Vec<Value> {
         let captured = Captured::default();
         let writer = captured.clone();
-        let subscriber = tracing_subscriber::registry().with(layer(level, move || writer.clone()));
+        let subscriber = tracing_subscriber::registry().with(layer(move || writer.clone()));
         tracing::subscriber::with_default(subscriber, log);
         let bytes = captured.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
@@ -216,84 +182,22 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Logs one line at each level under a target and returns the number of logged lines.
-    macro_rules! logged {
-        ($level:expr, $target:literal) => {{
-            let lines = lines_of($level, || {
-                tracing::error!(target: $target, "said");
-                tracing::warn!(target: $target, "said");
-                tracing::info!(target: $target, "said");
-                tracing::debug!(target: $target, "said");
-                tracing::trace!(target: $target, "said");
-            });
-            assert!(lines.iter().all(|line| line["target"] == $target));
-            lines.len()
-        }};
+    #[test]
+    fn nothing_below_info_is_logged() {
+        let lines = lines_of(|| {
+            tracing::error!("said");
+            tracing::warn!("said");
+            tracing::info!("said");
+            tracing::debug!("said");
+            tracing::trace!("said");
+        });
+        let levels: Vec<_> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+        assert_eq!(levels, ["ERROR", "WARN", "INFO"]);
     }
 
     #[test]
-    fn our_crates_are_heard_at_the_given_level() {
-        assert_eq!(logged!(Level::TRACE, "aws_adapters"), 5);
-        assert_eq!(logged!(Level::TRACE, "aws_adapters::dynamodb"), 5);
-        assert_eq!(logged!(Level::TRACE, "exporter::run"), 5);
-        assert_eq!(logged!(Level::TRACE, "function_runtime::start"), 5);
-        assert_eq!(logged!(Level::DEBUG, "ingest"), 4);
-        assert_eq!(logged!(Level::INFO, "api::graphql"), 3);
-        assert_eq!(logged!(Level::WARN, "verifier"), 2);
-        assert_eq!(logged!(Level::ERROR, "domain::tenant"), 1);
-    }
-
-    #[test]
-    fn other_crates_are_capped_at_info_even_if_their_names_begin_like_ours() {
-        assert_eq!(logged!(Level::TRACE, "aws_smithy_runtime::client::orchestrator"), 3);
-        assert_eq!(logged!(Level::TRACE, "aws_sdk_dynamodb::operation"), 3);
-        assert_eq!(logged!(Level::TRACE, "aws_config::default_provider"), 3);
-        assert_eq!(logged!(Level::TRACE, "aws_sigv4"), 3);
-        assert_eq!(logged!(Level::TRACE, "aws_lc_rs"), 3);
-        assert_eq!(logged!(Level::TRACE, "lambda_runtime::layers::api_client"), 3);
-        assert_eq!(logged!(Level::TRACE, "lambda_http"), 3);
-        assert_eq!(logged!(Level::TRACE, "hyper::proto"), 3);
-        assert_eq!(logged!(Level::TRACE, "hyper_util::client"), 3);
-        assert_eq!(logged!(Level::TRACE, "reqwest::connect"), 3);
-        assert_eq!(logged!(Level::TRACE, "rustls::client"), 3);
-        assert_eq!(logged!(Level::TRACE, "h2::codec"), 3);
-        assert_eq!(logged!(Level::TRACE, "apiary::x"), 3);
-        assert_eq!(logged!(Level::TRACE, "api:x"), 3);
-        assert_eq!(logged!(Level::TRACE, ""), 3);
-        assert_eq!(logged!(Level::WARN, "aws_sdk_s3"), 2);
-        assert_eq!(logged!(Level::ERROR, "hyper"), 1);
-    }
-
-    /// Only this workspace's crates count as ours, even after a new dependency is added.
-    #[test]
-    fn no_dependency_is_heard_below_info() {
-        let lock = include_str!("../../../Cargo.lock");
-        let packages: Vec<(String, bool)> = lock
-            .split("[[package]]")
-            .skip(1)
-            .map(|package| {
-                let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
-                // Only dependencies from elsewhere have a source.
-                (name.trim_matches('"').replace('-', "_"), package.contains("\nsource = "))
-            })
-            .collect();
-        for payload in
-            ["aws_smithy_runtime", "aws_config", "hyper", "lambda_runtime", "lambda_http", "async_graphql", "rustls"]
-        {
-            assert!(packages.contains(&(payload.to_owned(), true)), "{payload} is none of the dependencies");
-        }
-        for (name, is_foreign) in &packages {
-            assert!(!is_foreign || !is_own(name), "{name}");
-            assert!(!is_foreign || !is_own(&format!("{name}::module")), "{name}");
-        }
-        for name in OWN_CRATES {
-            assert!(packages.contains(&(name.to_owned(), false)), "{name} is none of this workspace's crates");
-        }
-    }
-
-    #[test]
-    fn spans_of_other_crates_below_info_leave_no_fields() {
-        let lines = lines_of(Level::TRACE, || {
+    fn spans_below_info_leave_no_fields() {
+        let lines = lines_of(|| {
             let _outer = tracing::info_span!(target: "lambda_runtime", "invoke", requestId = "r-1").entered();
             let _inner = tracing::debug_span!(target: "aws_smithy_runtime", "call", credentials = "hidden").entered();
             tracing::info!(target: "export_engine::run", "working");
@@ -305,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_line_is_flat_and_its_time_is_utc() {
-        let lines = lines_of(Level::INFO, || {
+        let lines = lines_of(|| {
             let outer = tracing::info_span!(target: "api", "request", tenant = "acme", attempt = 1, later = tracing::field::Empty);
             let _outer = outer.enter();
             let _inner = tracing::info_span!(target: "api", "step", attempt = 2, name = "inner").entered();
@@ -330,7 +234,7 @@ mod tests {
         #[error("upload failed")]
         struct Upload(#[source] std::fmt::Error);
 
-        let lines = lines_of(Level::INFO, || {
+        let lines = lines_of(|| {
             let error = Upload(std::fmt::Error);
             tracing::error!(target: "export_engine", error = &error as &dyn Error, long = "ä".repeat(MAX_FIELD_LENGTH_BYTES));
         });

@@ -12,8 +12,7 @@ use crate::logging;
 /// [`EnvironmentError`] names every missing or invalid variable.
 pub fn start<S>(read: impl FnOnce(&mut Environment) -> Option<S>) -> Result<S, EnvironmentError> {
     let mut environment = Environment::from_process();
-    // An invalid LOG_LEVEL is a problem like any other, logged at the default level.
-    logging::initialize(environment.log_level().unwrap_or(logging::DEFAULT_LEVEL));
+    logging::initialize();
     let settings = read(&mut environment);
     environment.finish(settings).inspect_err(|error| tracing::error!(%error, "the function can't start"))
 }

@@ -152,7 +152,6 @@ fn environment(
     let mut variables = vec![
         // Only development mode takes signing keys from the environment. It has no other effect here.
         ("DEPLOYMENT_MODE", "development".to_owned()),
-        ("LOG_LEVEL", "INFO".to_owned()),
         ("EVENTS_TABLE", tables.events),
         ("CONFIGURATIONS_TABLE", tables.configurations),
         ("RUNS_TABLE", tables.runs),
