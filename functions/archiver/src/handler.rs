@@ -12,6 +12,7 @@ use export_engine::{
     archive::{ArchiveOutcome, Archiver, ArchiverSettings},
     ports::SeenRetentions,
 };
+use function_runtime::deadline_before;
 use host::{Machine, Random};
 use lambda_runtime::{Context, Error, LambdaEvent};
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,7 @@ impl ArchiverFunction {
 
 /// Returns the time after which no further segment is begun.
 fn deadline(context: &Context) -> Timestamp {
-    Timestamp::from_millis(context.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
+    deadline_before(context.deadline, DEADLINE_MARGIN)
 }
 
 #[cfg(test)]

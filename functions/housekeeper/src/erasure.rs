@@ -17,6 +17,7 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{ArchiveRecords, DigestSigner, PortError};
+use function_runtime::deadline_before;
 use futures::stream::{StreamExt, iter};
 use host::Clock;
 use lambda_runtime::{Context, Error};
@@ -172,7 +173,7 @@ impl Housekeeper {
 
 /// Returns the time by which the work must end.
 fn deadline(invocation: &Context) -> Timestamp {
-    Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
+    deadline_before(invocation.deadline, DEADLINE_MARGIN)
 }
 
 impl Work<'_> {

@@ -1,6 +1,8 @@
 //! The handler of an invocation.
 
-use domain::time::Timestamp;
+use std::time::Duration;
+
+use function_runtime::deadline_before;
 use lambda_runtime::{Error, LambdaEvent};
 
 use crate::{
@@ -23,7 +25,7 @@ impl<W: BlockWriter, H: Host, Q: MessageQueue, C: QuotaCounter> Ingest<W, H, Q, 
     /// # Errors
     /// The messages are of no known queue. Lambda then returns the whole batch to its queue, and counts an error.
     pub(crate) async fn handle(&self, event: LambdaEvent<Payload>) -> Result<InvocationOutcome, Error> {
-        let deadline = Timestamp::from_millis(event.context.deadline).unwrap_or(Timestamp::MAX);
+        let deadline = deadline_before(event.context.deadline, Duration::ZERO);
         Ok(match event.payload {
             Payload::Http(request) => InvocationOutcome::Http(match request.endpoint {
                 EndpointKind::Events => self.endpoint.respond(&self.intake, &request).await.into(),

@@ -71,7 +71,7 @@ mod tests {
     use std::error::Error;
 
     use domain::{block::encode_block, tenant::TenantId, time::Timestamp};
-    use export_engine::ports::{CORRUPT_BLOCK, ErrorKind};
+    use export_engine::ports::{ErrorKind, READ_BLOCK};
 
     use super::*;
 
@@ -90,7 +90,7 @@ mod tests {
             let mut encoder = ParquetObjectEncoder::new(ENCODER_VERSION, BlockLines::new(None));
             encoder.push(&sound).unwrap();
             let error = encoder.push(&corrupt).unwrap_err();
-            assert_eq!((&error.kind, error.operation), (&ErrorKind::CorruptBlock(corrupt.id), CORRUPT_BLOCK));
+            assert_eq!((&error.kind, error.operation), (&ErrorKind::CorruptBlock(corrupt.id), READ_BLOCK));
             assert_eq!(error.detail, format!("block {}: {detail}", corrupt.id));
             assert!(error.source().is_some());
         }

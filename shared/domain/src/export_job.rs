@@ -188,7 +188,7 @@ impl ExportJob {
     /// Returns the gaps of the job, as in its digest.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
-        self.gap.into_iter().chain(self.skipped.iter().copied().map(Gap::of_corrupt_block)).collect()
+        Gap::of_window(self.gap, self.skipped.iter().copied())
     }
 
     /// Returns the job's tasks, given all intents of its window in the order of their blocks.

@@ -21,8 +21,11 @@ pub(crate) const ARCHIVE_BEHIND: &str = "ARCHIVE_BEHIND";
 /// A segment of the archive, or the reference to one, is gone, was changed, or is in another bucket than the stack's.
 pub(crate) const ARCHIVE_DAMAGED: &str = "ARCHIVE_DAMAGED";
 
-/// A block of the table differs from what was written. Exports raise the same alarm.
-pub(crate) const CORRUPT_BLOCK_FOUND: &str = "CORRUPT_BLOCK";
+/// A block of the table differs from what was written.
+pub(crate) const CORRUPT_BLOCK: &str = "CORRUPT_BLOCK";
+
+/// A run, a repair or the run of a replay failed for a reason of the service.
+pub(crate) const RUN_FAILED: &str = "RUN_FAILED";
 
 /// The value of the field `code`, beside [`ARCHIVE_DAMAGED`], if the segments are in another bucket than the stack's.
 pub(crate) const FOREIGN_BUCKET: &str = "FOREIGN_BUCKET";

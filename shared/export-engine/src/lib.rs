@@ -27,5 +27,4 @@ pub mod upload;
 
 pub use gzip_encoders::GzipEncoders;
 pub use merge::MAX_PAGES;
-pub use ports::CORRUPT_BLOCK;
 pub use replay::ReplayOutcome;

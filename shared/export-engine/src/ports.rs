@@ -23,7 +23,7 @@ pub use self::{
     },
     configurations::{ConfigurationStore, RunReport, TestProgressStore},
     encoders::{Encoders, ObjectEncoder},
-    error::{CORRUPT_BLOCK, ErrorKind, PortError},
+    error::{ErrorKind, PortError, READ_BLOCK},
     notices::{
         NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, QueuedPage, RecordOutcome,
         WebhookDeliveries,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{export_run::RunTrigger, repair::RepairRequest};
 use export_engine::{
     message::while_hidden,
-    ports::{Encoders, ErrorKind, PortError},
+    ports::{Encoders, PortError},
     repair::{RepairEngine, RepairOutcome},
     run::{DeferralReason, ExportEngine},
 };
@@ -63,11 +63,13 @@ fn log(request: &RepairRequest, outcome: &Result<RepairOutcome, PortError>) {
         Ok(RepairOutcome::NotWanted) => {
             tracing::info!(%tenant, %configuration, %repair, "the repair has ended before, or its configuration was deleted");
         }
-        Err(error) if error.kind == ErrorKind::Internal => {
-            tracing::error!(%tenant, %configuration, %repair, %error, alarm = "RUN_FAILED", "the repair failed");
-        }
-        Err(error) => {
-            tracing::warn!(%tenant, %configuration, %repair, %error, "the repair will be tried again");
-        }
+        Err(error) => match error.alarm() {
+            Some(alarm) => {
+                tracing::error!(%tenant, %configuration, %repair, %error, alarm, "the repair failed");
+            }
+            None => {
+                tracing::warn!(%tenant, %configuration, %repair, %error, "the repair will be tried again");
+            }
+        },
     }
 }

@@ -8,9 +8,9 @@ use domain::{
     replay::{ReplayKey, ReplayMessage},
 };
 use export_engine::{
-    CORRUPT_BLOCK, ReplayOutcome,
+    ReplayOutcome,
     message::while_hidden,
-    ports::{Encoders, ErrorKind, PortError},
+    ports::{Encoders, PortError},
     run::ExportEngine,
 };
 use host::{Clock, Random};
@@ -80,13 +80,14 @@ fn log(key: &ReplayKey, outcome: &Result<ReplayOutcome, PortError>) {
         Ok(ReplayOutcome::Failed(error)) => {
             tracing::warn!(%tenant, %configuration, %replay, code = error.code.name(), "the replay has failed");
         }
-        Err(error) if matches!(error.kind, ErrorKind::Internal | ErrorKind::CorruptBlock(_)) => {
-            let alarm = if error.operation == CORRUPT_BLOCK { "CORRUPT_BLOCK" } else { "RUN_FAILED" };
-            tracing::error!(%tenant, %configuration, %replay, %error, alarm, "the run of a replay failed");
-        }
-        Err(error) => {
-            tracing::warn!(%tenant, %configuration, %replay, %error, "the run of a replay will be tried again");
-        }
+        Err(error) => match error.alarm() {
+            Some(alarm) => {
+                tracing::error!(%tenant, %configuration, %replay, %error, alarm, "the run of a replay failed");
+            }
+            None => {
+                tracing::warn!(%tenant, %configuration, %replay, %error, "the run of a replay will be tried again");
+            }
+        },
     }
 }
 

@@ -11,11 +11,11 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::{
-    CORRUPT_BLOCK,
     message::{ReceivedMessage, while_hidden},
-    ports::{Encoders, ErrorKind, PortError, RunQueue},
+    ports::{Encoders, PortError, RunQueue},
     run::{DeferralReason, ExportEngine, RunOutcome},
 };
+use function_runtime::deadline_before;
 use host::{Clock, Random, backoff::Backoff};
 use lambda_runtime::Context;
 use serde::Deserialize;
@@ -194,7 +194,7 @@ pub(crate) fn deferral_delay(reason: DeferralReason, deferrals: u32, now: Timest
 
 /// Returns the time by which the run must end, so that the current object can still be stored.
 fn deadline(invocation: &Context) -> Timestamp {
-    Timestamp::from_millis(invocation.deadline).unwrap_or(Timestamp::MAX).saturating_sub(DEADLINE_MARGIN)
+    deadline_before(invocation.deadline, DEADLINE_MARGIN)
 }
 
 fn parse(message: &SqsMessage) -> Result<RunMessage, PortError> {
@@ -233,13 +233,14 @@ fn log(request: &RunRequest, outcome: &Result<RunOutcome, PortError>) {
             let code = connection.error().map(|error| error.code.name());
             tracing::warn!(%tenant, %configuration, %through, code, "the customer has to change something");
         }
-        Err(error) if matches!(error.kind, ErrorKind::Internal | ErrorKind::CorruptBlock(_)) => {
-            let alarm = if error.operation == CORRUPT_BLOCK { "CORRUPT_BLOCK" } else { "RUN_FAILED" };
-            tracing::error!(%tenant, %configuration, %through, %error, alarm, "the run failed");
-        }
-        Err(error) => {
-            tracing::warn!(%tenant, %configuration, %through, %error, "the run will be tried again");
-        }
+        Err(error) => match error.alarm() {
+            Some(alarm) => {
+                tracing::error!(%tenant, %configuration, %through, %error, alarm, "the run failed");
+            }
+            None => {
+                tracing::warn!(%tenant, %configuration, %through, %error, "the run will be tried again");
+            }
+        },
     }
 }
 
@@ -343,7 +344,7 @@ mod tests {
             assert_eq!(rule.num_calls(), 1);
             let converter = Exporter { converter: None, ..exporter };
             let error = converter.queue_next(converter.queue(trigger), outcome()).await.unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Internal);
+            assert_eq!(error.kind, export_engine::ports::ErrorKind::Internal);
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod aws_configuration;
 pub mod client_version;
+mod deadline;
 pub mod environment;
 pub mod http_error;
 pub mod http_get;
@@ -14,4 +15,5 @@ pub mod timing;
 #[cfg(test)]
 mod untrusted_server;
 
+pub use deadline::deadline_before;
 pub use start::start;

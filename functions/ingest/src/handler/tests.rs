@@ -19,6 +19,7 @@ use domain::{
     error_code::{ErrorCode, Place},
     event::{MAX_BODY_LENGTH, MAX_EVENT_LENGTH, MAX_EVENTS_PER_BODY},
     tenant::TenantId,
+    time::Timestamp,
 };
 use export_engine::ports::PortError;
 use flate2::{Compression, write::GzEncoder};

@@ -6,10 +6,7 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use export_engine::{
-    CORRUPT_BLOCK,
-    ports::{BlockPage, BlockSource, PortError, StoredItem},
-};
+use export_engine::ports::{BlockPage, BlockSource, PortError, READ_BLOCK, StoredItem};
 
 use super::{item, page::PageOfBlocks};
 use crate::dynamodb::{direct::DirectPage, expression::Expression, item::text, read::Query, table::Table};
@@ -52,7 +49,7 @@ fn to_block_page(
         DirectPage::Sdk(page) => {
             let items = page.items.into_iter().map(item::to_stored_item).collect::<Result<Vec<_>, _>>();
             let items = items.map_err(|error| {
-                PortError::internal(CORRUPT_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
+                PortError::internal(READ_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
             })?;
             (items, page.next.is_none())
         }

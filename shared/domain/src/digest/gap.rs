@@ -33,6 +33,12 @@ impl Gap {
         Self { from, to, reason: GapReason::StartBeforeRetention, block: None }
     }
 
+    /// Returns the gaps of a window, in the order of its digest: what was lost before it, and the blocks that it skips.
+    #[must_use]
+    pub fn of_window(lost: Option<Self>, skipped: impl IntoIterator<Item = BlockId>) -> Vec<Self> {
+        lost.into_iter().chain(skipped.into_iter().map(Self::of_corrupt_block)).collect()
+    }
+
     /// Returns the gap of one block whose stored content is damaged, and which an operator approved to skip.
     #[must_use]
     pub fn of_corrupt_block(block: BlockId) -> Self {

@@ -85,8 +85,7 @@ impl Window {
     /// Returns the gaps of its digest, if the window ends before `end`.
     #[must_use]
     pub fn gaps_before(&self, end: BlockId) -> Vec<Gap> {
-        let skipped = self.skipped.iter().filter(|block| **block < end).map(|block| Gap::of_corrupt_block(*block));
-        self.gap.into_iter().chain(skipped).collect()
+        Gap::of_window(self.gap, self.skipped.iter().copied().filter(|block| *block < end))
     }
 
     /// Returns whether its digest has no room for this number of further objects. The first ones always fit.

@@ -28,8 +28,7 @@ impl SignedGap {
     /// Returns the gaps of a finished window. `None`: it has none.
     #[must_use]
     pub fn of(record: &WindowRecord) -> Option<Self> {
-        let skipped = record.skipped.iter().map(|block| Gap::of_corrupt_block(*block));
-        let gaps: Vec<Gap> = record.gap.into_iter().chain(skipped).collect();
+        let gaps = Gap::of_window(record.gap, record.skipped.iter().copied());
         let (first, last) = (gaps.first()?, gaps.last()?);
         Some(Self {
             sequence: record.sequence,

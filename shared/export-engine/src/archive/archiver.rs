@@ -22,7 +22,7 @@ use super::{
     segment::{NextSegment, read_segment},
 };
 use crate::{
-    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED, CORRUPT_BLOCK_FOUND},
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED, CORRUPT_BLOCK},
     merge::BlockMerge,
     ports::{ArchiveRecords, BlockSource, CorruptBlocks, ErrorKind, KnownCorruptBlock, PortError, SegmentStore},
 };
@@ -273,7 +273,7 @@ where
         let tenant = &row.tenant;
         match error.kind {
             ErrorKind::CorruptBlock(block) => {
-                tracing::error!(%tenant, %block, %error, alarm = CORRUPT_BLOCK_FOUND, "the archive stops at a corrupt block");
+                tracing::error!(%tenant, %block, %error, alarm = CORRUPT_BLOCK, "the archive stops at a corrupt block");
                 let now = self.clock.now();
                 let ArchiverSettings { retention, grace, .. } = self.settings;
                 let expires_at = now.saturating_add(retention).saturating_add(grace);

@@ -7,8 +7,10 @@ use domain::{
     connection::ConnectionFailure,
 };
 
-/// The operation of errors about a block that differs from what ingest wrote. An alarm filters for it.
-pub const CORRUPT_BLOCK: &str = "read block";
+use crate::alarms::{CORRUPT_BLOCK, RUN_FAILED};
+
+/// The operation of errors about a block that differs from what ingest wrote.
+pub const READ_BLOCK: &str = "read block";
 
 /// A failed call to a port.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,6 +59,17 @@ pub enum ErrorKind {
 }
 
 impl PortError {
+    /// Returns the value of the field `alarm` of the line about a run that failed with this error. `None`: it is tried again, or
+    /// somebody else has to act.
+    #[must_use]
+    pub fn alarm(&self) -> Option<&'static str> {
+        match self.kind {
+            ErrorKind::Internal | ErrorKind::CorruptBlock(_) if self.operation == READ_BLOCK => Some(CORRUPT_BLOCK),
+            ErrorKind::Internal | ErrorKind::CorruptBlock(_) => Some(RUN_FAILED),
+            _ => None,
+        }
+    }
+
     fn new(kind: ErrorKind, operation: &'static str, detail: impl Into<String>) -> Self {
         Self { kind, operation, detail: detail.into(), source: None }
     }
@@ -78,7 +91,7 @@ impl PortError {
 
     #[must_use]
     pub fn corrupt_block(block: BlockId, detail: impl Into<String>) -> Self {
-        Self::new(ErrorKind::CorruptBlock(block), CORRUPT_BLOCK, detail)
+        Self::new(ErrorKind::CorruptBlock(block), READ_BLOCK, detail)
     }
 
     #[must_use]

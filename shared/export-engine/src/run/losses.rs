@@ -8,7 +8,7 @@ use domain::{
 use super::{engine::EnginePorts, leased_run::LeasedRun};
 use crate::{
     alarms::RETENTION_GAP,
-    ports::{CORRUPT_BLOCK, CorruptBlocks, PortError, RunStore},
+    ports::{CorruptBlocks, PortError, READ_BLOCK, RunStore},
 };
 
 /// The corrupt blocks of a window, in order.
@@ -47,7 +47,7 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
         if window.skipped.len() + corrupt.skipped.len() > MAX_SKIPPED_BLOCKS {
             let detail =
                 format!("more than {MAX_SKIPPED_BLOCKS} corrupt blocks in one window: restore the events table");
-            return Err(PortError::internal(CORRUPT_BLOCK, detail));
+            return Err(PortError::internal(READ_BLOCK, detail));
         }
         Ok(corrupt)
     }
