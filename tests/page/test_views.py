@@ -221,6 +221,49 @@ def test_without_progress_the_outcome_is_awaited(visit: Visit, refusal: Refused 
     expect_badges(page, *["Passed"] * 7)
 
 
+def test_each_check_of_a_change_appears_when_it_has_ended(visit: Visit) -> None:
+    """Saving shows the checks of the change while they run. A change that is refused leaves the export as it was."""
+    service, page = visit.service, visit.page
+    visit.open(f"#/exports/{answers.ID}/edit")
+    page.get_by_label("Path in the bucket").fill("audit/other")
+    service.answers["ConnectionTest"] = always(running("ROLE_ASSUMABLE"))
+    visit.hold("UpdateWithRole")
+    page.get_by_role("button", name="Save").click()
+    expect_badges(page, "Running", "Passed", *["Waiting"] * 5)
+    expect(page.get_by_role("status").filter(has_text="Testing the connection")).to_be_visible()
+    service.answers["ConnectionTest"] = always(running(*list(answers.ROLE_CHECKS)[:5]))
+    expect_badges(page, *["Passed"] * 5, "Running", "Waiting")
+    assert visit.accessibility() == []
+    error = {"code": "WRITE_DENIED", "message": "Allow s3:PutObject."}
+    service.refuse("UpdateWithRole", Refused("NEW_CONNECTION_REFUSED", "No.", connectionError=error))
+    visit.release("UpdateWithRole")
+    expect(page.get_by_role("alert")).to_contain_text("Allow s3:PutObject.")
+    expect_badges(page)
+    asked = [name for name, _, _ in service.requests].count("ConnectionTest")
+    page.wait_for_timeout(1_200)
+    assert [name for name, _, _ in service.requests].count("ConnectionTest") == asked, "it goes on asking"
+    # What was refused changed nothing about the stored connection.
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_text("The bucket can be written to.")).to_be_visible()
+    expect_badges(page, *["Passed"] * 7)
+
+
+def test_a_change_without_a_test_shows_no_checks(visit: Visit) -> None:
+    """While nothing is tested, the checks are those of the stored connection, and not of the change."""
+    service, page = visit.service, visit.page
+    visit.open(f"#/exports/{answers.ID}/edit")
+    page.get_by_label("Description").fill("For the SIEM")
+    visit.hold("UpdateWithRole")
+    page.get_by_role("button", name="Save").click()
+    while "ConnectionTest" not in [name for name, _, _ in service.requests]:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(600)
+    expect_badges(page)
+    visit.release("UpdateWithRole")
+    expect(page.get_by_role("heading", name="Windows")).to_be_visible()
+
+
 def test_a_code_is_explained_without_signing_in(visit: Visit) -> None:
     visit.open("#/codes/WRITE_DENIED", signed_in=False)
     expect(visit.page.get_by_role("main")).to_contain_text("Writing to the bucket was denied.")

@@ -1,21 +1,11 @@
 // The second and third step of a new export, which its page shows too: policies, and the connection test.
 
-import { useState } from "preact/hooks";
-
-import type { Api } from "../api/client.ts";
 import { useApi } from "../context.ts";
-import {
-    ConnectionTestOperation,
-    PoliciesOperation,
-    TestOperation,
-    type Check,
-    type Connection,
-    type ConnectionCheckStatus,
-    type Whole,
-} from "../generated/api.ts";
+import { PoliciesOperation, TestOperation, type Connection, type Whole } from "../generated/api.ts";
 import { text } from "../text.ts";
 import { useAction, useLoad } from "../ui/load.ts";
-import { Badge, CodeLink, CopyButton, Document, Problem, Show, Time, type Tone } from "../ui/parts.tsx";
+import { Badge, CodeLink, CopyButton, Document, Problem, Show, Time } from "../ui/parts.tsx";
+import { Checks, useRunningChecks } from "./checks.tsx";
 
 const POLICIES = ["trustPolicy", "iamPolicy", "bucketPolicy", "kmsKeyPolicyStatement"] as const;
 
@@ -113,9 +103,6 @@ export function Policies({
     );
 }
 
-const TONES: Record<ConnectionCheckStatus, Tone> = { PASSED: "good", FAILED: "bad", NOT_CHECKED: "neutral" };
-const POLL_MILLISECONDS = 500;
-
 /** The connection test: a button, and each check as it ends with its result and, beside a cross, the fix. */
 export function ConnectionTest({
     configuration,
@@ -125,21 +112,12 @@ export function ConnectionTest({
     replace: (configuration: Whole) => void;
 }) {
     const api = useApi();
-    // Null: no test is running, or its progress is not known.
-    const [running, setRunning] = useState<readonly Check[] | null>(null);
+    const { id } = configuration;
+    const [running, watch] = useRunningChecks(id);
     const test = useAction(async () => {
-        const { id } = configuration;
-        const end = new AbortController();
-        void follow(api, id, end.signal, setRunning);
-        try {
-            replace((await api.send(TestOperation, { id })).configuration);
-        } finally {
-            end.abort();
-            setRunning(null);
-        }
+        replace((await watch(() => api.send(TestOperation, { id }))).configuration);
     });
     const checks = running ?? configuration.connectionChecks;
-    const current = checks.findIndex(({ status }) => status === "NOT_CHECKED");
     const isComplete = !test.isRunning;
     return (
         <div class="test">
@@ -175,45 +153,7 @@ export function ConnectionTest({
                     </p>
                 </div>
             )}
-            <ul class="checks" aria-label={text.connection.checks} aria-live="polite" aria-relevant="text additions">
-                {checks.map((check, index) => {
-                    const isShown = isComplete || (running !== null && check.status !== "NOT_CHECKED");
-                    return (
-                        <li key={check.check}>
-                            {isShown ? (
-                                <Badge tone={TONES[check.status]}>{text.connection.status[check.status]}</Badge>
-                            ) : (
-                                <Badge tone="neutral">
-                                    {running && index === current ? text.connection.running : text.connection.waiting}
-                                </Badge>
-                            )}
-                            <div>
-                                <span>{check.title}</span>
-                                {isShown && check.status === "FAILED" && (
-                                    <p class="fix">
-                                        {check.message} {check.code && <CodeLink code={check.code} />}
-                                    </p>
-                                )}
-                            </div>
-                        </li>
-                    );
-                })}
-            </ul>
+            <Checks checks={checks} progress={isComplete ? "ended" : running ? "known" : "unknown"} />
         </div>
     );
-}
-
-/** Shows the checks of a running test twice a second until `signal`. If they can't be read, the outcome alone is shown. */
-async function follow(api: Api, id: string, signal: AbortSignal, show: (checks: readonly Check[]) => void) {
-    for (;;) {
-        await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
-        if (signal.aborted) return;
-        try {
-            const { test } = await api.send(ConnectionTestOperation, { id }, signal);
-            // An answer that came after the outcome is older than it.
-            if (!signal.aborted && test.isRunning) show(test.checks);
-        } catch {
-            return;
-        }
-    }
 }

@@ -11,6 +11,7 @@ import { text } from "../text.ts";
 import { useForm } from "../ui/form.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Heading, Problem, Show } from "../ui/parts.tsx";
+import { Checks, useRunningChecks } from "./checks.tsx";
 import { Fields } from "./fields.tsx";
 
 export function Edit({ id }: { id: string }) {
@@ -33,14 +34,12 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
     const before = useMemo(() => valuesOf(configuration), [configuration]);
     const { id, version } = configuration;
     const form = useForm(`edit ${id}`, before, before);
+    const [running, watch] = useRunningChecks(id);
     const save = useAction(async (force: boolean) => {
         const data = update(id, version, before, form.values, force);
+        const operation = form.values.identity === "role" ? UpdateWithRoleOperation : UpdateWithKeyOperation;
         try {
-            if (data) {
-                await (form.values.identity === "role"
-                    ? api.send(UpdateWithRoleOperation, { data })
-                    : api.send(UpdateWithKeyOperation, { data }));
-            }
+            if (data) await watch(() => api.send(operation, { data }));
             form.set(before);
             location.hash = paths.detail(id);
         } catch (error) {
@@ -85,6 +84,8 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
                 </Problem>
             )}
             {merge.error !== null && <Problem error={merge.error} />}
+            <p role="status">{running && text.connection.testing}</p>
+            <Checks checks={running ?? []} progress="known" />
             <div class="toolbar">
                 <button type="submit" class="primary" aria-disabled={save.isRunning}>
                     {save.isRunning ? text.form.saving : text.save}
