@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The text of the spinner during a request.
-const WAITING: &str = "Waiting for the service";
+pub const WAITING: &str = "Waiting for the service";
 
 /// The arguments of every command that sends an operation to the API and shows the answer.
 #[derive(Clone, Debug, Default, Args)]

@@ -19,7 +19,7 @@ use std::{
 use domain::digest::Hex32;
 use rustix::{
     pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt},
-    termios::{LocalModes, tcgetattr},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -513,6 +513,57 @@ fn a_slow_service_shows_no_spinner_without_a_terminal() {
     let listed = desk.run(&["config", "ls"]);
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""));
     assert!(listed.stdout.contains(ID) && !listed.stdout.contains('\u{1b}'));
+}
+
+/// Runs the program with its error stream at a terminal. Returns its exit code, its output, and what the terminal got.
+fn at_a_terminal(desk: &Desk, arguments: &[&str]) -> (i32, String, String) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let terminal = openpt(flags).unwrap();
+    unlockpt(&terminal).unwrap();
+    let mut command = desk.command();
+    let error = ioctl_tiocgptpeer(&terminal, flags).unwrap();
+    tcsetwinsize(&error, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    command.env("TERM", "xterm");
+    let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::from(error)).spawn().unwrap();
+    // It holds the program's end, which has to be closed for this one to end.
+    drop(command);
+    let shown = thread::spawn(move || {
+        let bytes: Vec<u8> = BufReader::new(File::from(terminal)).bytes().map_while(Result::ok).collect();
+        String::from_utf8(bytes).unwrap()
+    });
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), shown.join().unwrap())
+}
+
+#[test]
+fn the_checks_of_a_change_are_shown_at_a_terminal_as_they_end() {
+    let role = json!({ "status": "PASSED", "title": "The role can be assumed" });
+    let bucket = json!({ "status": "NOT_CHECKED", "title": "The bucket exists" });
+    let refused = json!({ "code": "NEW_CONNECTION_REFUSED",
+        "connectionError": { "code": "WRITE_DENIED", "message": "Allow it." } });
+    for (is_running, updated, code, words) in [
+        (true, configuration(&json!({})), 0, "The role can be assumed"),
+        (true, refused, 7, "The role can be assumed"),
+        // Nothing is tested: the checks are those of the stored connection.
+        (false, configuration(&json!({})), 0, "Waiting for the service"),
+    ] {
+        let test = json!({ "isRunning": is_running, "checks": [role, bucket] });
+        let desk = Desk::new(move |field| {
+            if field == "getExportConnectionTest" {
+                return test.clone();
+            }
+            thread::park_timeout(Duration::from_millis(1_500));
+            updated.clone()
+        });
+        let (ended, stdout, shown) =
+            at_a_terminal(&desk, &["config", "update", ID, "--bucket", "acme-audit", "--role-arn", ROLE]);
+        assert_eq!(ended, code, "{stdout}{shown}");
+        assert!(shown.contains(words), "{shown:?}");
+        assert_eq!(shown.contains("✓"), is_running, "{shown:?}");
+        assert!(!shown.contains("The bucket exists"), "{shown:?}");
+        let asked = desk.requests().into_iter().filter(|(field, _)| field == "getExportConnectionTest");
+        assert!(asked.clone().count() >= 1 && asked.clone().all(|(_, variables)| variables == json!({ "id": ID })));
+    }
 }
 
 #[test]

@@ -585,7 +585,7 @@ impl Setup<'_> {
         let deadline = Instant::now() + if self.is_just_applied { PROPAGATION_TIMEOUT } else { Duration::ZERO };
         let mut pause = MIN_TEST_PAUSE;
         let answer = loop {
-            let answer = test::ask(&self.service, &json!({ "id": self.id() })).await?;
+            let answer = test::ask(&self.service, &self.id()).await?;
             if Instant::now() >= deadline || !wizard::may_be_early(&answer.parse()?) {
                 break answer;
             }
@@ -625,7 +625,8 @@ impl Setup<'_> {
         let mut data = file.data(kind, Purpose::Update);
         data.insert("id", Value::text(self.id()));
         dialogue::say("\nChanging the export configuration, and testing the connection …");
-        match self.service.ask(update::operation(kind), &json!({ "data": data })).await {
+        let variables = json!({ "data": data });
+        match test::update(&self.service, &self.id(), update::operation(kind), &variables).await {
             Ok(answer) => self.see(answer, Source::Updated),
             Err(failure @ (Failure::Refused { .. } | Failure::InvalidInput { .. } | Failure::ConnectionFailed(_))) => {
                 dialogue::refuse(&failure.to_string(), self.style());

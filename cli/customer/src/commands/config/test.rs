@@ -2,7 +2,7 @@
 
 mod watched;
 
-pub use self::watched::test as ask;
+pub use self::watched::{test as ask, update};
 use super::{render, target::Target};
 use crate::{
     failure::Failure,
@@ -13,7 +13,7 @@ use crate::{
 
 pub async fn run(target: &Target) -> Result<(), Failure> {
     let service = Service::connect(&target.service).await?;
-    let answer = ask(&service, &target.variables()).await?;
+    let answer = ask(&service, &target.id.to_string()).await?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(tested(&configuration, style)))?;
     outcome(&configuration)

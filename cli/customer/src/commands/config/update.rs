@@ -11,6 +11,7 @@ use super::{
     render,
     secret_access_key::SecretArguments,
     target::parse_id,
+    test,
 };
 use crate::{
     api::{Operation, operations},
@@ -128,7 +129,7 @@ pub async fn run(arguments: &UpdateArguments) -> Result<(), Failure> {
     };
     let mut data = fields.values.data(kind, Purpose::Update);
     arguments.complete(&mut data);
-    let answer = service.ask(operation(kind), &json!({ "data": data })).await;
+    let answer = test::update(&service, &arguments.id.to_string(), operation(kind), &json!({ "data": data })).await;
     let answer = answer.map_err(|failure| fields.explained(failure))?;
     let configuration: Configuration = answer.parse()?;
     service.output.print(&answer, |style| Ok(render::updated(&configuration, style)))?;

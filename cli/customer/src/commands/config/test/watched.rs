@@ -1,49 +1,76 @@
-//! A connection test whose checks are shown at a terminal as they end.
+//! Requests that test a connection. At a terminal, the checks are shown as they end.
 
 use std::{
+    cell::OnceCell,
     io::{IsTerminal, stderr},
     pin::pin,
     time::Duration,
 };
 
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    api::{Answer, operations},
+    api::{Answer, Operation, operations},
     failure::Failure,
     model::{ConnectionCheck, ConnectionTest},
     output::{Style, Tone},
-    service::Service,
+    service::{Service, WAITING},
     spinner::Spinner,
 };
 
-const ACTIVITY: &str = "Testing the connection";
+const TESTING: &str = "Testing the connection";
 /// The pause between two questions for the progress.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Tests the connection. Until it responds, the checks that have passed are shown below a spinner.
-pub async fn test(service: &Service, variables: &impl Serialize) -> Result<Answer, Failure> {
-    if !stderr().is_terminal() {
-        // Nobody would see the progress.
-        return service.ask(&operations::TEST, variables).await;
-    }
-    let spinner = Spinner::new(ACTIVITY);
-    let poll = async || -> Result<Option<String>, Failure> {
-        let test: ConnectionTest = service.poll(&operations::CONNECTION_TEST, variables).await?.parse()?;
-        Ok(test.is_running.then(|| progress(&test.checks, &service.output.style)))
-    };
-    watching(service.poll(&operations::TEST, variables), poll, |text| spinner.set_message(text)).await
+pub async fn test(service: &Service, id: &str) -> Result<Answer, Failure> {
+    watched(service, id, TESTING, &operations::TEST, &json!({ "id": id })).await
 }
 
-/// Awaits `test`, and shows what `poll` returns meanwhile. If there is no progress to be had, as of an earlier version of the
-/// service, it only waits.
+/// Sends an update of a configuration. While the service tests the change, the checks that have passed are shown below a
+/// spinner.
+pub async fn update(
+    service: &Service,
+    id: &str,
+    operation: &Operation,
+    variables: &impl Serialize,
+) -> Result<Answer, Failure> {
+    watched(service, id, WAITING, operation, variables).await
+}
+
+async fn watched(
+    service: &Service,
+    id: &str,
+    activity: &'static str,
+    operation: &Operation,
+    variables: &impl Serialize,
+) -> Result<Answer, Failure> {
+    if !stderr().is_terminal() {
+        // Nobody would see the progress.
+        return service.ask(operation, variables).await;
+    }
+    // A request that ends before the first question shows no spinner.
+    let shown = OnceCell::new();
+    let spinner = || shown.get_or_init(|| Spinner::new(activity));
+    let of_configuration = json!({ "id": id });
+    let poll = async || -> Result<Option<String>, Failure> {
+        spinner();
+        let test: ConnectionTest = service.poll(&operations::CONNECTION_TEST, &of_configuration).await?.parse()?;
+        Ok(test.is_running.then(|| progress(&test.checks, &service.output.style)))
+    };
+    watching(service.poll(operation, variables), poll, |text| spinner().set_message(text)).await
+}
+
+/// Awaits `request`, and shows what `poll` returns meanwhile. Without progress, as with an earlier version of the service, it
+/// only waits.
 async fn watching<T>(
-    test: impl Future<Output = T>,
+    request: impl Future<Output = T>,
     mut poll: impl AsyncFnMut() -> Result<Option<String>, Failure>,
     mut show: impl FnMut(String),
 ) -> T {
-    let mut test = pin!(test);
+    let mut request = pin!(request);
     let watch = async {
         loop {
             sleep(PAUSE).await;
@@ -56,16 +83,16 @@ async fn watching<T>(
     };
     tokio::select! {
         biased;
-        tested = &mut test => return tested,
+        answer = &mut request => return answer,
         () = watch => {}
     }
-    test.await
+    request.await
 }
 
 fn progress(checks: &[ConnectionCheck], style: &Style) -> String {
     let passed = checks.iter().filter(|check| &*check.status == "PASSED");
     let lines = passed.map(|check| format!("\n{} {}", style.paint(Tone::Good, "✓"), check.title));
-    format!("{ACTIVITY}{}", lines.collect::<String>())
+    format!("{TESTING}{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
