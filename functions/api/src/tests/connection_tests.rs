@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     memory::{NOW, Tester},
-    operations::{create_with_role, id, with_role},
+    operations::{call, create_with_role, id, with_role},
     world::{World, code},
 };
 
@@ -18,6 +18,8 @@ const DOCUMENT: &str = "query($id: ID!) { getExportConnectionTest(exportConfigur
     isRunning startedAt checks { check status title code message } } }";
 const TEST: &str = "mutation($id: ID!) { testExportConfiguration(id: $id) { connectionStatus
     connectionChecks { check status title code message } } }";
+const UPDATE: &str = "mutation($data: UpdateS3AssumedRoleExportConfigurationInput!) {
+    updateS3AssumedRoleExportConfiguration(data: $data) { id } }";
 
 async fn progress(world: &World, id: &str) -> Value {
     world.ask(DOCUMENT, json!({ "id": id })).await["data"]["getExportConnectionTest"].clone()
@@ -67,6 +69,30 @@ async fn without_a_running_test_the_checks_are_those_of_the_last_one() {
     assert_eq!((&last["isRunning"], &last["startedAt"]), (&json!(false), &Value::Null));
     assert_eq!(letters(&last["checks"]), "PPPPPFN");
     assert_eq!(last["checks"], tested["connectionChecks"], "with the code and the fix");
+}
+
+#[tokio::test]
+async fn the_test_of_a_refused_change_shows_its_checks_and_leaves_those_of_the_stored_connection() {
+    let world = World::new();
+    let id = id(&create_with_role(&world, with_role()).await);
+    call(&world, "acme", "testExportConfiguration", &id).await;
+    let before = (world.stored(&id), progress(&world, &id).await);
+    assert_eq!(letters(&before.1["checks"]), "PPPPPPP");
+
+    // As the verifier notes it, under the version that the change would have.
+    let mut changed = world.stored(&id);
+    changed.version += 1;
+    let mut testing = ConnectionTestProgress::started(&changed, Timestamp::parse(NOW).unwrap());
+    testing.reach(TestStep::Connected);
+    world.set_progress(&id, testing.clone());
+    let running = progress(&world, &id).await;
+    assert_eq!((&running["isRunning"], letters(&running["checks"]).as_str()), (&json!(true), "NPNNNNN"));
+    testing.end();
+    world.set_progress(&id, testing);
+    world.set_tester(Tester::Fails);
+    let answer = world.ask(UPDATE, json!({ "data": { "id": id, "bucketName": "other" } })).await;
+    assert_eq!(code(&answer), "NEW_CONNECTION_REFUSED");
+    assert_eq!((world.stored(&id), progress(&world, &id).await), before, "the stored connection works as before");
 }
 
 #[tokio::test]

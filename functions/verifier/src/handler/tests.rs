@@ -128,6 +128,19 @@ async fn a_test_that_fails_or_can_not_be_made_is_published_as_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_change_is_published_as_ended_and_the_stored_connection_stays() {
+    let refused = || PortError::customer("s3:PutObject", ConnectionFailure::WriteDenied, "AccessDenied");
+    let works = with_role().connection;
+    let world = ConnectionWorld { writing: Behavior::Fails(refused), ..ConnectionWorld::new(works) };
+    let ExportConfiguration { key, version, destination, .. } = world.configuration.clone();
+    let candidate = Box::new(Candidate { key, version, destination, identity: CandidateIdentity::Kept });
+    let outcome = of(&world).handle(ConnectionTestRequest::Candidate { candidate }).await.unwrap();
+    assert!(matches!(outcome, Some(ConnectionTestOutcome::Failed { .. })));
+    assert_eq!(published(&world).pop().unwrap().1, "-PP----.");
+    assert_eq!(world.seen().stored, []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn progress_that_can_not_be_stored_changes_nothing_and_delays_little() {
     let down = || PortError::transient("store progress", "InternalServerError");
     for (storing_progress, delay) in [
