@@ -54,11 +54,16 @@ export type FormValues = {
     readonly webhooks: readonly WebhookValues[];
 };
 
+/** The label of a list of the filter outside of its group. */
+export function labelOfList(side: Sides, list: Lists): string {
+    return text.form.filterLabel(text.form[side], text.form[list]);
+}
+
 /** The label of a field, by the name that the API gives it. */
 export function labelOf(field: string): string | null {
     const { form } = text;
     const [name = "", side, list] = field.split(".");
-    if (name === "filter" && side && list) return `${form[side as Sides]} ${form[list as Lists]}`;
+    if (name === "filter" && side && list) return labelOfList(side as Sides, list as Lists);
     const webhook = /^notifications\[(\d)\]$/.exec(name);
     if (webhook) {
         const number = Number(webhook[1]) + 1;

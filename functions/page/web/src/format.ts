@@ -1,10 +1,11 @@
-// Times, sizes and numbers in the user's own form.
+// Times, sizes and numbers in the user's own form, and with the words of the page.
+
+import { text } from "./text.ts";
 
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const COUNT = new Intl.NumberFormat();
 const TENTHS = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
-const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+const RELATIVE = new Intl.RelativeTimeFormat(text.language, { numeric: "always" });
 
 const IN_UTC = "audit-export.utc";
 let isUtc: boolean | null = null;
@@ -41,8 +42,8 @@ export function localTime(time: string): string {
 
 /** `2026-01-31 00:00:00 UTC`, with milliseconds only if there are some. */
 export function utcTime(time: string): string {
-    const text = new Date(time).toISOString();
-    return `${text.slice(0, 10)} ${text.slice(11, 23).replace(/\.000$/, "")} UTC`;
+    const iso = new Date(time).toISOString();
+    return text.utc(`${iso.slice(0, 10)} ${iso.slice(11, 23).replace(/\.000$/, "")}`);
 }
 
 export function count(number: number | bigint): string {
@@ -52,20 +53,21 @@ export function count(number: number | bigint): string {
 export function bytes(number: number): string {
     let value = number;
     let unit = 0;
-    while (value >= 1000 && unit < BYTE_UNITS.length - 1) {
+    while (value >= 1000 && unit < text.byteUnits.length - 1) {
         value /= 1000;
         unit += 1;
     }
-    return `${TENTHS.format(value)} ${BYTE_UNITS[unit]}`;
+    return `${TENTHS.format(value)} ${text.byteUnits[unit]}`;
 }
 
 /** The two largest units of a duration: `2 d 4 h`, `3 min 5 s`. */
 export function duration(seconds: number): string {
+    const { day, hour, minute, second } = text.durationUnits;
     const units: [string, number][] = [
-        ["d", 86_400],
-        ["h", 3_600],
-        ["min", 60],
-        ["s", 1],
+        [day, 86_400],
+        [hour, 3_600],
+        [minute, 60],
+        [second, 1],
     ];
     let rest = Math.round(seconds);
     const parts: string[] = [];
@@ -75,7 +77,7 @@ export function duration(seconds: number): string {
         if (number > 0) parts.push(`${number} ${name}`);
         else if (parts.length > 0) break;
     }
-    return parts.slice(0, 2).join(" ") || "0 s";
+    return parts.slice(0, 2).join(" ") || `0 ${second}`;
 }
 
 /** The seconds from one time to another. */
@@ -94,7 +96,7 @@ export function relative(time: string, now: number): string {
 }
 
 /** Shows characters that can't be seen or that turn the direction of a text, with which one name can look like another. */
-export function visible(text: string): string {
+export function visible(name: string): string {
     const hidden = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
-    return text.replace(hidden, (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`);
+    return name.replace(hidden, (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`);
 }

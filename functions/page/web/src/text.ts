@@ -1,8 +1,10 @@
-// All texts of the page, in one place for translation. Sentences of the service (advice, checks, errors, instructions) come
-// from the API in English.
+// All texts of the page, in one place for translation. A test fails if another file has a text. Exceptions are the texts of the
+// verification (verification/text.ts), and sentences that others fix: those of the service (advice, checks, errors,
+// instructions), which come from the API or are in rules.ts, and those of the command line about files that it verifies.
 
 import type {
     ConnectionCheckStatus,
+    ConnectionStatus,
     ExportFormat,
     ExportGapReason,
     ExportHealth,
@@ -17,7 +19,10 @@ import type {
 const plural = (number: number, one: string, many: string) => (number === 1 ? one : many);
 
 export const text = {
+    /** The language of these texts, as in BCP 47. */
+    language: "en",
     title: "Audit-log export",
+    noScript: "This page needs JavaScript. The command line `audit-export` does the same.",
     skip: "Skip to the content",
     navigation: "Views",
     exports: "Exports",
@@ -42,6 +47,10 @@ export const text = {
     none: "none",
     never: "never",
     optional: "optional",
+    /** The units of sizes, each a thousand times the one before. */
+    byteUnits: ["B", "kB", "MB", "GB", "TB", "PB"],
+    durationUnits: { day: "d", hour: "h", minute: "min", second: "s" },
+    utc: (time: string) => `${time} UTC`,
     explain: (code: string) => `Explain ${code}`,
     missing: "There is no view at this address.",
     requestId: (id: string) => `Request ${id}`,
@@ -67,6 +76,7 @@ export const text = {
         signedOut: "You are signed out.",
         framed: "Open the page in a window of its own to sign in.",
         cancelled: "you cancelled it",
+        noEndpoint: "The issuer has no authorization endpoint.",
         notInLinks: "this service takes no token from a link",
         replace: "The link signs you in as somebody else. Follow it?",
         failed: (reason: string) => `The sign-in did not succeed: ${reason}`,
@@ -164,6 +174,7 @@ export const text = {
         ocsfPath: (most: number) => `With the format OCSF_PARQUET a path has at most ${most} characters.`,
         ocsf: "OCSF",
         ocsfVersion: "Version",
+        ocsfVersions: { "1.3.0": "1.3.0 (Security Lake)", "1.8.0": "1.8.0" } as Record<string, string>,
         ocsfRules: "Own rules",
         ocsfRulesHint: "Which class the events of an action become. They count before the rules of all exports.",
         ocsfAction: "Action",
@@ -180,6 +191,8 @@ export const text = {
         actions: "these actions",
         actorTypes: "these types of actors",
         targetTypes: "these types of targets",
+        filterLabel: (side: string, list: string) => `${side} ${list}`,
+        filterValues: (label: string, values: readonly string[]) => `${label}: ${values.join(", ")}`,
         more: "More choices",
         webhooks: "Webhooks for notices",
         webhooksHint:
@@ -232,9 +245,11 @@ export const text = {
         >,
         running: "Running",
         waiting: "Waiting",
-        works: "The bucket can be written to.",
-        fails: "The bucket can't be written to yet. Fix what is crossed, then test again.",
-        pending: "Not tested since the last change.",
+        state: {
+            SUCCESS: "The bucket can be written to.",
+            FAILED: "The bucket can't be written to yet. Fix what is crossed, then test again.",
+            PENDING: "Not tested since the last change.",
+        } satisfies Record<ConnectionStatus, string>,
         testedAt: "Tested",
         next: "Next steps",
         toDetail: "Go to the export",
@@ -274,6 +289,9 @@ export const text = {
         older: "Older windows",
         window: "Window",
         windowHeading: (from: string) => `Window from ${from}`,
+        column: (from: string, state: string) => `${from}: ${state}`,
+        columnFigures: (column: string, events: string, size: string, duration: string) =>
+            `${column}, ${events} Events, ${size}, Duration: ${duration}`,
         windowFrom: "Received from",
         windowTo: "Received before",
         windowOpen: "not decided yet",
@@ -297,9 +315,11 @@ export const text = {
             FAILED: "Failed",
         } satisfies Record<ExportJobStatus, string>,
         withGap: "with a gap",
+        stateWithGap: (state: string) => `${state}, with a gap`,
         objectsNone: "The window has no objects: no events were received in it.",
         objectColumn: "Object",
         digest: "Signed digest",
+        digestHash: "SHA-256",
         digestHint: "The signed statement of the window, byte for byte as it is in the bucket.",
         digestFile: "digest",
         signatureFile: "signature",

@@ -31,6 +31,10 @@ export class Failure extends Error {
     }
 }
 
+export function isNotFound(error: unknown): boolean {
+    return error instanceof Failure && error.code === "NOT_FOUND";
+}
+
 /** Codes of the page itself, for what never reached the service. */
 export const NETWORK = "NETWORK";
 export const UNAUTHENTICATED = "UNAUTHENTICATED";

@@ -23,7 +23,7 @@ async function discover(settings: SignInSettings): Promise<oauth.AuthorizationSe
 /** Returns the address at the issuer where the user signs in. `page` is the redirect URI; `asks`: not without being asked. */
 export async function signInAddress(settings: SignInSettings, page: string, asks: boolean): Promise<URL> {
     const server = await discover(settings);
-    if (!server.authorization_endpoint) throw new Error("The issuer has no authorization endpoint.");
+    if (!server.authorization_endpoint) throw new Error(text.session.noEndpoint);
     const pending: Pending = {
         state: oauth.generateRandomState(),
         verifier: oauth.generateRandomCodeVerifier(),

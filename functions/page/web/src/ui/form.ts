@@ -38,7 +38,7 @@ export type FormState = Values<FormValues> & {
     readonly touch: (field: string) => void;
     /** Returns whether the form can be sent. */
     readonly submit: () => boolean;
-    /** Shows what the service refused. */
+    /** Shows the fields that the service refused. Throws every other error. */
     readonly refuse: (error: unknown) => void;
 };
 
@@ -68,7 +68,7 @@ export function useForm(name: string, start: FormValues, before: FormValues | nu
             return found.size === 0;
         },
         refuse: (error) => {
-            if (!(error instanceof Failure) || error.fields.length === 0) return;
+            if (!(error instanceof Failure) || error.fields.length === 0) throw error;
             setRefused(new Map(error.fields.map(({ field, message }) => [field, message])));
             setTurn((turn) => turn + 1);
         },

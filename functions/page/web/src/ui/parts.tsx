@@ -77,6 +77,15 @@ export function CodeLink({ code }: { code: string }) {
     );
 }
 
+/** What the service says about a failure, and the link to its code. */
+export function Fix({ error: { code, message } }: { error: { code: string; message: string } }) {
+    return (
+        <p class="fix">
+            {message} <CodeLink code={code} />
+        </p>
+    );
+}
+
 /** What is loaded, or the state of loading it. */
 export function Show<T>({ loaded, children }: { loaded: Loader<T>; children: (value: T) => ComponentChildren }) {
     if (loaded.state === "ready") {

@@ -1,6 +1,7 @@
 /** The port through which the files of an export are read. */
 
 import { type Bytes, compareText } from "./bytes.ts";
+import { changedMeanwhile, sameName } from "./text.ts";
 
 /**
  * A file whose name is relative to the export's prefix. Names that begin with `../` are of files beside that folder.
@@ -26,7 +27,7 @@ export class Archive {
         this.sorted = [...files].sort((one, other) => compareText(one.name, other.name));
         this.files = new Map(this.sorted.map((file) => [file.name, file]));
         if (this.files.size !== this.sorted.length) {
-            throw new ReadError("two files have the same name");
+            throw new ReadError(sameName);
         }
     }
 
@@ -58,7 +59,7 @@ export async function read(file: ArchiveFile): Promise<Bytes> {
         throw new ReadError(`${file.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
     if (bytes.length !== file.length) {
-        throw new ReadError(`${file.name} changed during the verification`);
+        throw new ReadError(changedMeanwhile(file.name));
     }
     return bytes;
 }

@@ -6,6 +6,7 @@ import { type Digest, type ExportFormat, parseDigest } from "./digest.ts";
 import { BESIDE } from "./layout.ts";
 import { type DigestName, lakeFolder } from "./names.ts";
 import type { Place } from "./place.ts";
+import { changedMeanwhile } from "./text.ts";
 import type { BlockId } from "./time.ts";
 
 /** The most digests of one export. */
@@ -62,7 +63,7 @@ export async function readAgain(archive: Archive, { name, sha256: expected }: Pr
     const file = name.file();
     const bytes = await archive.readBounded(file, MAX_DIGEST_LENGTH);
     if (typeof bytes === "string" || (await sha256(bytes)) !== expected) {
-        throw new ReadError(`${file} changed during the verification`);
+        throw new ReadError(changedMeanwhile(file));
     }
     return parseDigest(bytes);
 }

@@ -2,6 +2,7 @@
 
 import { lastPart } from "./bytes.ts";
 import { BESIDE, DIGEST_FOLDER, isConfigurationId, LAKE_FOLDER } from "./layout.ts";
+import { nestedTooDeep, tooManyFiles } from "./text.ts";
 
 /** A file of a folder. The path is relative to the folder's parent, with `/` between its parts. */
 export interface FolderFile {
@@ -78,7 +79,7 @@ export function filesOfInput(list: FileList): FolderFile[] {
 
 function checkNumber(number: number, most = MAX_FILES): void {
     if (number > most) {
-        throw new Error(`there are more than ${most} files`);
+        throw new Error(tooManyFiles(most));
     }
 }
 
@@ -102,7 +103,7 @@ export async function filesOfDrop(
     await add(Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null));
     for (let folder = waiting.pop(); folder; folder = waiting.pop()) {
         if (folder.fullPath.split("/").length > MAX_DEPTH) {
-            throw new Error(`${folder.fullPath} is nested too deep`);
+            throw new Error(nestedTooDeep(folder.fullPath));
         }
         const reader = (folder as FileSystemDirectoryEntry).createReader();
         const next = (): Promise<FileSystemEntry[]> =>

@@ -1,6 +1,7 @@
 /** The public keys that a verification accepts as signing keys of digests: ECDSA on P-256. */
 
 import { type Bytes, equalBytes, sha256 } from "./bytes.ts";
+import { keyReasons } from "./text.ts";
 
 const MAX_KEYS = 64;
 
@@ -18,18 +19,11 @@ const SIGNATURE = { name: "ECDSA", hash: "SHA-256" } as const;
 
 export type InvalidKeyReason = "NOT_PEM" | "OTHER_CONTENT" | "OTHER_KIND" | "TOO_MANY";
 
-const SENTENCES: Readonly<Record<InvalidKeyReason, string>> = {
-    NOT_PEM: "it is not PEM: give the text from -----BEGIN PUBLIC KEY----- on",
-    OTHER_CONTENT: "it holds more than public keys: give the public key alone, and never a private one",
-    OTHER_KIND: "it is not an ECDSA key on the curve P-256 (NIST_P256, secp256r1)",
-    TOO_MANY: `there are more than ${MAX_KEYS} keys`,
-};
-
 export class InvalidKey extends Error {
     readonly reason: InvalidKeyReason;
 
     constructor(reason: InvalidKeyReason) {
-        super(SENTENCES[reason]);
+        super(keyReasons(MAX_KEYS)[reason]);
         this.reason = reason;
     }
 }

@@ -6,6 +6,7 @@ import type { Progress, ShowProgress } from "./options.ts";
 import { Place } from "./place.ts";
 import { NO_EXPECTATION, type Report, reportJson } from "./report.ts";
 import type { Message, Task } from "./task.ts";
+import { wrongPlace, wrongTime } from "./text.ts";
 import { parseTime } from "./time.ts";
 import { verify } from "./verifier.ts";
 
@@ -46,11 +47,11 @@ async function verifyTask(task: Task, show: ShowProgress): Promise<Report> {
     }
     const place = task.place === undefined ? undefined : Place.parse(task.place);
     if (task.place !== undefined && !place) {
-        throw new InvalidTask("the place must be s3://<bucket>/<bucket path>/<configuration ID>");
+        throw new InvalidTask(wrongPlace);
     }
     const through = task.expectedThrough && parseTime(task.expectedThrough.time);
     if (task.expectedThrough && through === undefined) {
-        throw new InvalidTask("the expected time must be written as in RFC 3339, for example 2026-01-31T23:59:59Z");
+        throw new InvalidTask(wrongTime);
     }
     const files = task.files.map(({ name, file }): ArchiveFile => ({
         name,

@@ -2,6 +2,7 @@
 
 import type { Progress } from "./options.ts";
 import type { Message, PlainReport, Task } from "./task.ts";
+import { notRead, notStarted } from "./text.ts";
 
 export interface Verified {
     readonly report: PlainReport;
@@ -48,8 +49,8 @@ export function startVerification(task: Task, show: (progress: readonly Progress
                 resolve(data);
             }
         };
-        worker.onerror = (event) => fail(event.message || "the verification could not start");
-        worker.onmessageerror = () => fail("the result could not be read");
+        worker.onerror = (event) => fail(event.message || notStarted);
+        worker.onmessageerror = () => fail(notRead);
         worker.postMessage(task);
     });
     const cancel = (): void => {

@@ -1,8 +1,26 @@
-/** The texts of the view, for translation. Sentences of breaks are those of the command line, in English. */
+/** The texts of the view, for translation. Sentences of breaks, and of what is in the report, are those of the command line. */
 
 import type { GapReason } from "./digest.ts";
+import type { InvalidKeyReason } from "./keys.ts";
 
 const files = (number: number): string => (number === 1 ? "1 file" : `${number} files`);
+
+/** Why files can't be listed or verified. Each alone, because the worker has no other texts. */
+export const tooManyFiles = (most: number): string => `there are more than ${most} files`;
+export const nestedTooDeep = (folder: string): string => `${folder} is nested too deep`;
+export const notStarted = "the verification could not start";
+export const notRead = "the result could not be read";
+export const sameName = "two files have the same name";
+export const changedMeanwhile = (file: string): string => `${file} changed during the verification`;
+export const tooManyDigests = (most: number): string => `there are more than ${most} digests`;
+export const wrongPlace = "the place must be s3://<bucket>/<bucket path>/<configuration ID>";
+export const wrongTime = "the expected time must be written as in RFC 3339, for example 2026-01-31T23:59:59Z";
+export const keyReasons = (most: number): Readonly<Record<InvalidKeyReason, string>> => ({
+    NOT_PEM: "it is not PEM: give the text from -----BEGIN PUBLIC KEY----- on",
+    OTHER_CONTENT: "it holds more than public keys: give the public key alone, and never a private one",
+    OTHER_KIND: "it is not an ECDSA key on the curve P-256 (NIST_P256, secp256r1)",
+    TOO_MANY: `there are more than ${most} keys`,
+});
 
 export const text = {
     heading: "Verify files",
@@ -102,6 +120,8 @@ export const text = {
     placeFact: "Place",
     tenant: "Tenant",
     configuration: "Configuration",
+    range: (first: bigint, last: bigint) => (first === last ? `${first}` : `${first} to ${last}`),
+    givePlace: (where: string) => `give it under “${where}”`,
     speed: (bytes: string, seconds: string) => `${bytes} in ${seconds} s`,
     gaps: "Gaps, signed by the service: received events that are in no file",
     gap: (from: string, to: string, reason: string) => `${from} to ${to}: ${reason}`,

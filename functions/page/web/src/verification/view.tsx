@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { type Api, Failure, UNAUTHENTICATED } from "../api/client.ts";
+import { type Api, Failure, isNotFound, UNAUTHENTICATED } from "../api/client.ts";
 import { useApi } from "../context.ts";
 import { bytes, count, visible } from "../format.ts";
 import { ExportOperation, SigningKeysOperation } from "../generated/api.ts";
@@ -363,9 +363,7 @@ async function endOf(api: Api, id: string | undefined, place: string): Promise<E
             : { through: status.exportedThrough, note: null };
     } catch (error) {
         if (isSignedOut(error)) return { through: null, note: null };
-        return error instanceof Failure && error.code === "NOT_FOUND"
-            ? { through: null, note: text.unknownHere }
-            : "FAILED";
+        return isNotFound(error) ? { through: null, note: text.unknownHere } : "FAILED";
     }
 }
 
@@ -588,7 +586,7 @@ function meaningOf(code: string): string {
 
 /** The command line's advice, in the words of the page. */
 function adviceOf(detail: string): string {
-    return visible(detail).replace("give --place", `give it under “${text.more}”`);
+    return visible(detail).replace("give --place", text.givePlace(text.more));
 }
 
 function More({ count, shown }: { count: number; shown: number }): JSX.Element | null {
@@ -623,7 +621,6 @@ function List({
 }
 
 function Lists({ report }: { report: PlainReport }): JSX.Element {
-    const range = (first: bigint, last: bigint): string => (first === last ? String(first) : `${first} to ${last}`);
     const names = (title: string, { count, names: all }: NamedFiles): JSX.Element => (
         <List title={title} count={count}>
             {all.map(visible)}
@@ -635,11 +632,11 @@ function Lists({ report }: { report: PlainReport }): JSX.Element {
                 {report.gaps.map((gap) => text.gap(timeText(gap.from), timeText(gap.to), text.gapReason[gap.reason]))}
             </List>
             <List title={text.unproven} count={report.unprovenDigests.length}>
-                {report.unprovenDigests.map((one) => range(one.firstSequence, one.lastSequence))}
+                {report.unprovenDigests.map((one) => text.range(one.firstSequence, one.lastSequence))}
             </List>
             <List title={text.filters} count={report.filters.length}>
                 {report.filters.map((used) =>
-                    text.filter(count(used.leftOut), range(used.firstSequence, used.lastSequence)),
+                    text.filter(count(used.leftOut), text.range(used.firstSequence, used.lastSequence)),
                 )}
             </List>
             {names(text.pending, report.pending)}

@@ -11,6 +11,7 @@ import { DigestName, LakeName } from "./names.ts";
 import { MAX_CLOCK_SKEW, type Options, type ShowProgress } from "./options.ts";
 import { Place } from "./place.ts";
 import { addBreak, addName, MAX_LISTED, type Report, saturatingSum } from "./report.ts";
+import { tooManyDigests } from "./text.ts";
 import { type BlockId, later, timeOfBlock } from "./time.ts";
 import { classifyUnknown } from "./unknownFile.ts";
 
@@ -112,7 +113,7 @@ export class Walk {
                 listed.push({ name, hasDigest: digest !== undefined, hasSignature: digest === undefined });
             }
             if (listed.length > MAX_DIGESTS) {
-                throw new ReadError(`there are more than ${MAX_DIGESTS} digests`);
+                throw new ReadError(tooManyDigests(MAX_DIGESTS));
             }
         }
         return { listed, unknown };

@@ -1,10 +1,10 @@
 // The second and third step of a new export, which its page shows too: policies, and the connection test.
 
 import { useApi } from "../context.ts";
-import { PoliciesOperation, TestOperation, type Connection, type Whole } from "../generated/api.ts";
+import { PoliciesOperation, TestOperation, type Connection, type ConnectionStatus, type Whole } from "../generated/api.ts";
 import { text } from "../text.ts";
 import { useAction, useLoad } from "../ui/load.ts";
-import { Badge, CodeLink, CopyButton, Document, Problem, Show, Time } from "../ui/parts.tsx";
+import { Badge, CodeLink, CopyButton, Document, Problem, Show, Time, type Tone } from "../ui/parts.tsx";
 import { Checks, useRunningChecks } from "./checks.tsx";
 
 const POLICIES = ["trustPolicy", "iamPolicy", "bucketPolicy", "kmsKeyPolicyStatement"] as const;
@@ -103,6 +103,8 @@ export function Policies({
     );
 }
 
+const TONES: Record<ConnectionStatus, Tone> = { SUCCESS: "good", FAILED: "bad", PENDING: "neutral" };
+
 /** The connection test: a button, and each check as it ends with its result and, beside a cross, the fix. */
 export function ConnectionTest({
     configuration,
@@ -118,7 +120,7 @@ export function ConnectionTest({
         replace((await watch(() => api.send(TestOperation, { id }))).configuration);
     });
     const checks = running ?? configuration.connectionChecks;
-    const isComplete = !test.isRunning;
+    const { connectionStatus: status, connectionCheckedAt: checkedAt, connectionError: error } = configuration;
     return (
         <div class="test">
             <div class="toolbar">
@@ -127,33 +129,28 @@ export function ConnectionTest({
                 </button>
             </div>
             <p role="status">
-                {test.isRunning && text.connection.testing}
-                {isComplete && configuration.connectionStatus === "SUCCESS" && (
-                    <Badge tone="good">{text.connection.works}</Badge>
-                )}
-                {isComplete && configuration.connectionStatus === "FAILED" && (
-                    <Badge tone="bad">{text.connection.fails}</Badge>
-                )}
-                {isComplete && configuration.connectionStatus === "PENDING" && (
-                    <Badge tone="neutral">{text.connection.pending}</Badge>
-                )}
-                {isComplete && configuration.connectionCheckedAt && (
+                {test.isRunning ? (
+                    text.connection.testing
+                ) : (
                     <>
-                        {" "}
-                        {text.connection.testedAt} <Time value={configuration.connectionCheckedAt} />
+                        <Badge tone={TONES[status]}>{text.connection.state[status]}</Badge>
+                        {checkedAt && (
+                            <>
+                                {" "}
+                                {text.connection.testedAt} <Time value={checkedAt} />
+                            </>
+                        )}
                     </>
                 )}
             </p>
             {test.error !== null && <Problem error={test.error} />}
-            {configuration.connectionError && isComplete && !checks.some(({ code }) => code !== null) && (
-                <div class="notice bad">
-                    <p>{configuration.connectionError.message}</p>
-                    <p>
-                        <CodeLink code={configuration.connectionError.code} />
-                    </p>
-                </div>
+            {/* A newer service may report an error without a failed check. */}
+            {error && !test.isRunning && !checks.some(({ code }) => code !== null) && (
+                <p class="notice bad">
+                    {error.message} <CodeLink code={error.code} />
+                </p>
             )}
-            <Checks checks={checks} progress={isComplete ? "ended" : running ? "known" : "unknown"} />
+            <Checks checks={checks} progress={!test.isRunning ? "ended" : running ? "known" : "unknown"} />
         </div>
     );
 }

@@ -10,7 +10,6 @@ import { text } from "../text.ts";
 import { useForm } from "../ui/form.ts";
 import { useAction, useLoad } from "../ui/load.ts";
 import { Fact, Facts, Heading, Problem, Show } from "../ui/parts.tsx";
-import { Failure } from "../api/client.ts";
 import { ConnectionTest, Policies } from "./access.tsx";
 import { Fields } from "./fields.tsx";
 import { placeOf } from "./list.tsx";
@@ -100,7 +99,6 @@ function NewExport() {
             location.replace(paths.created(configuration.id));
         } catch (error) {
             form.refuse(error);
-            if (!(error instanceof Failure) || error.fields.length === 0) throw error;
         }
     });
 

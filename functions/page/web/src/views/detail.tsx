@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { useApi } from "../context.ts";
+import { labelOfList, LISTS, SIDES } from "../form.ts";
 import { count, duration, relative } from "../format.ts";
 import {
     BacklogOperation,
@@ -22,11 +23,11 @@ import { TextField } from "../ui/field.tsx";
 import { useAction, useLoad, useNow } from "../ui/load.ts";
 import {
     Badge,
-    CodeLink,
     Dialog,
     Document,
     Fact,
     Facts,
+    Fix,
     Heading,
     OptionalTime,
     Problem,
@@ -353,11 +354,7 @@ function Notices({ configuration }: { configuration: Whole }) {
                                             {result.status !== null && ` (${result.status})`}
                                         </Badge>
                                     )}
-                                    {result?.error && (
-                                        <p class="fix">
-                                            {result.error.message} <CodeLink code={result.error.code} />
-                                        </p>
-                                    )}
+                                    {result?.error && <Fix error={result.error} />}
                                 </li>
                             );
                         })}
@@ -419,10 +416,10 @@ function Settings({ configuration }: { configuration: Whole }) {
 function FilterText({ configuration }: { configuration: Whole }) {
     const { filter } = configuration;
     if (!filter) return <>{text.form.filterAll}</>;
-    const sides = (["include", "exclude"] as const).flatMap((side) =>
-        (["actions", "actorTypes", "targetTypes"] as const).flatMap((list) => {
+    const sides = SIDES.flatMap((side) =>
+        LISTS.flatMap((list) => {
             const values = filter[side]?.[list];
-            return values ? [`${text.form[side]} ${text.form[list]}: ${values.join(", ")}`] : [];
+            return values ? [text.form.filterValues(labelOfList(side, list), values)] : [];
         }),
     );
     return (

@@ -44,7 +44,6 @@ function EditForm({ configuration: first }: { configuration: Whole }) {
             location.hash = paths.detail(id);
         } catch (error) {
             form.refuse(error);
-            if (!(error instanceof Failure) || error.fields.length === 0) throw error;
         }
     });
     // Takes what somebody else has changed, and keeps what was changed here.

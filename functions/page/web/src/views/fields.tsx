@@ -33,7 +33,6 @@ const REGIONS = [
     "us-west-1",
     "us-west-2",
 ];
-const OCSF_VERSIONS = { "1.3.0": "1.3.0 (Security Lake)", "1.8.0": "1.8.0" } as const;
 
 const NEW_RULE: OcsfRuleValues = { action: "", targetType: "", class: "API_ACTIVITY", activity: "" };
 
@@ -319,7 +318,7 @@ function Ocsf({ values, set, problems }: FieldsProps) {
                     label={text.form.ocsfVersion}
                     value={values.ocsfVersion}
                     set={(ocsfVersion) => set({ ocsfVersion })}
-                    choices={OCSF_VERSIONS as Record<string, string>}
+                    choices={text.form.ocsfVersions}
                     problem={problems.get("ocsf.version")}
                 />
             }

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
-import { Failure } from "../api/client.ts";
+import { Failure, isNotFound } from "../api/client.ts";
 import { useApi } from "../context.ts";
 import { bytes, count } from "../format.ts";
 import {
@@ -23,9 +23,8 @@ import { text } from "../text.ts";
 import { TextField } from "../ui/field.tsx";
 import { useValues, type Values } from "../ui/form.ts";
 import { useAction, useLoad, type Action } from "../ui/load.ts";
-import { Badge, CodeLink, Fact, Facts, Problem, Section, Show, Time, type Tone } from "../ui/parts.tsx";
+import { Badge, Fact, Facts, Fix, Problem, Section, Show, Time, type Tone } from "../ui/parts.tsx";
 import { Policies } from "./access.tsx";
-import { isNotFound } from "./windows.tsx";
 
 const SECONDS_IN_PROGRESS = 5;
 const REPAIR_TONES: Record<ExportRepairStatus, Tone> = {
@@ -198,11 +197,7 @@ function RepairState({ repair }: { repair: Repair }) {
                 <Time value={repair.from} /> – <Time value={repair.to} />, {text.detail.by(repair.requestedBy)},{" "}
                 <Time value={repair.requestedAt} />
             </p>
-            {repair.error && (
-                <p class="fix">
-                    {repair.error.message} <CodeLink code={repair.error.code} />
-                </p>
-            )}
+            {repair.error && <Fix error={repair.error} />}
             {repair.unrepairedFiles.length > 0 && (
                 <details class="more">
                     <summary>{text.detail.unrepaired}</summary>
@@ -323,11 +318,7 @@ function ReplayState({ replay, cancel }: { replay: Replay; cancel: (id: string) 
                 <Fact name={text.detail.events}>{count(replay.events)}</Fact>
                 <Fact name={text.detail.size}>{bytes(replay.bytes)}</Fact>
             </Facts>
-            {replay.error && (
-                <p class="fix">
-                    {replay.error.message} <CodeLink code={replay.error.code} />
-                </p>
-            )}
+            {replay.error && <Fix error={replay.error} />}
             {isRunning(replay.status) && (
                 <button type="button" onClick={() => cancel(replay.id)}>
                     {text.detail.replayCancel}

@@ -2,7 +2,6 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { Failure } from "../api/client.ts";
 import { useApi } from "../context.ts";
 import { bytes, count, duration, secondsBetween, shownTime } from "../format.ts";
 import { DigestOperation, JobsOperation, TasksOperation, type Job } from "../generated/api.ts";
@@ -29,7 +28,7 @@ const TONES: Record<Mark, Tone> = { delivered: "good", gap: "warning", failed: "
 
 function stateOf(job: Job): string {
     const state = text.detail.jobStatus[job.status];
-    return job.gaps.length > 0 ? `${state}, ${text.detail.withGap}` : state;
+    return job.gaps.length > 0 ? text.detail.stateWithGap(state) : state;
 }
 
 function durationOf(job: Job): string {
@@ -129,6 +128,7 @@ function Timeline({
             >
                 {jobs.map((job, index) => {
                     const mark = markOf(job);
+                    const label = text.detail.column(shownTime(job.startTimestamp), stateOf(job));
                     return (
                         <button
                             key={job.id}
@@ -137,8 +137,13 @@ function Timeline({
                             class={`column ${mark}`}
                             aria-pressed={job.id === chosen}
                             tabIndex={job.id === chosen ? 0 : -1}
-                            aria-label={`${shownTime(job.startTimestamp)}: ${stateOf(job)}, ${count(job.events)} ${text.detail.events}, ${bytes(job.bytes)}, ${text.detail.duration}: ${durationOf(job)}`}
-                            title={`${shownTime(job.startTimestamp)}: ${stateOf(job)}`}
+                            aria-label={text.detail.columnFigures(
+                                label,
+                                count(job.events),
+                                bytes(job.bytes),
+                                durationOf(job),
+                            )}
+                            title={label}
                             onClick={() => choose(job.id)}
                             onKeyDown={(event) => move(event, index)}
                         >
@@ -156,9 +161,15 @@ function Timeline({
                 <li>
                     <Badge tone="good">{text.detail.jobStatus.SUCCEEDED}</Badge>
                 </li>
-                <li>◆ {text.detail.withGap}</li>
-                <li>✕ {text.detail.jobStatus.FAILED}</li>
-                <li>○ {text.detail.jobStatus.RUNNING}</li>
+                <li>
+                    {SHAPES.gap} {text.detail.withGap}
+                </li>
+                <li>
+                    {SHAPES.failed} {text.detail.jobStatus.FAILED}
+                </li>
+                <li>
+                    {SHAPES.open} {text.detail.jobStatus.RUNNING}
+                </li>
             </ul>
             <details class="more">
                 <summary>{text.detail.table}</summary>
@@ -295,7 +306,6 @@ function Objects({ job }: { job: Job }) {
 }
 
 function Digest({ job }: { job: Job }) {
-    const api = useApi();
     const [isWanted, setIsWanted] = useState(false);
     if (!isWanted) {
         return (
@@ -307,10 +317,11 @@ function Digest({ job }: { job: Job }) {
             </>
         );
     }
-    return <LoadedDigest id={job.id} api={api} />;
+    return <LoadedDigest id={job.id} />;
 }
 
-function LoadedDigest({ id, api }: { id: string; api: ReturnType<typeof useApi> }) {
+function LoadedDigest({ id }: { id: string }) {
+    const api = useApi();
     const loaded = useLoad(`digest ${id}`, async (signal) => (await api.send(DigestOperation, { id }, signal)).digest);
     const name = (key: string) => key.slice(key.lastIndexOf("/") + 1);
     return (
@@ -321,7 +332,7 @@ function LoadedDigest({ id, api }: { id: string; api: ReturnType<typeof useApi> 
                         <code class="break">{digest.objectKey}</code>
                     </p>
                     <p class="hint">
-                        SHA-256 <code class="break">{digest.sha256}</code>
+                        {text.detail.digestHash} <code class="break">{digest.sha256}</code>
                     </p>
                     <Document content={digest.digest} name={name(digest.objectKey)} what={text.detail.digestFile} />
                     <p>
@@ -383,8 +394,4 @@ export function LagChart({ jobs, lag }: { jobs: readonly Job[]; lag: number }) {
             <p class="hint">{summary.join(" ")}</p>
         </>
     );
-}
-
-export function isNotFound(error: unknown): boolean {
-    return error instanceof Failure && error.code === "NOT_FOUND";
 }
