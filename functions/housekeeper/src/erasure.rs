@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use aws_adapters::{
     configurations::{TenantItem, TenantItems},
-    events::eraser::EventPartition,
     runs::{NotesOutcome, RunItemKey, SignedStatement, StoredErasure, TenantRunPage},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use domain::{
-    archive::{ArchiveRow, ForeignBucket},
     configuration::ConfigurationKey,
     erasure::{ErasedConfiguration, Erasure, ErasureCounts, ErasurePosition, ErasureReason},
     tenant::TenantId,
     time::Timestamp,
 };
-use export_engine::ports::{ArchiveRecords, DigestSigner, PortError};
+use export_engine::{
+    erasure::{ErasureSettings, ErasureStop, EventErasure},
+    ports::{DigestSigner, PortError},
+};
 use function_runtime::deadline_before;
-use futures::stream::{StreamExt, iter};
 use host::Clock;
 use lambda_runtime::{Context, Error};
 use serde::{Deserialize, Serialize};
@@ -30,9 +30,6 @@ use crate::housekeeper::Housekeeper;
 /// the threshold of `HousekeeperFunctionDurationAlarm`, so that an erasure that needs several invocations raises no
 /// alarm.
 const DEADLINE_MARGIN: Duration = Duration::from_mins(2);
-
-/// The most partitions of events that are erased concurrently: all partitions of a tenant.
-const MAX_CONCURRENT_PARTITIONS: usize = 19;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -66,20 +63,6 @@ impl From<&SignedStatement> for ErasureOutcome {
             statement: BASE64_STANDARD.encode(&signed.bytes),
             signature: BASE64_STANDARD.encode(&signed.signature),
         }
-    }
-}
-
-/// The reason why an erasure stops.
-#[derive(Debug)]
-enum Stop {
-    /// The time of the invocation is over.
-    OutOfTime,
-    Failed(PortError),
-}
-
-impl From<PortError> for Stop {
-    fn from(error: PortError) -> Self {
-        Self::Failed(error)
     }
 }
 
@@ -139,12 +122,12 @@ impl Housekeeper {
         }
         match result {
             Ok(()) => {}
-            Err(Stop::OutOfTime) => {
+            Err(ErasureStop::OutOfTime) => {
                 work.save().await?;
                 let position = work.stored.erasure.position.clone();
                 return Ok(work.report(ErasureOutcome::Unfinished { position }));
             }
-            Err(Stop::Failed(error)) => {
+            Err(ErasureStop::Failed(error)) => {
                 work.save().await?;
                 return Err(error);
             }
@@ -178,13 +161,12 @@ fn deadline(invocation: &Context) -> Timestamp {
 
 impl Work<'_> {
     /// Works until no data is left, from the stored position: the caller can't choose a position and thereby omit data.
-    async fn run(&mut self) -> Result<(), Stop> {
+    async fn run(&mut self) -> Result<(), ErasureStop> {
         loop {
             // Always first: the runs of a configuration write until it is deleted.
             self.erase_configurations().await?;
             self.scan_runs().await?;
             self.erase_events().await?;
-            self.erase_archive().await?;
             // Items of runs that had started before their configuration was deleted.
             let listed: Vec<_> = self.stored.erasure.configurations().collect();
             for configuration_id in listed {
@@ -207,7 +189,7 @@ impl Work<'_> {
     }
 
     /// Scans the rest of the runs table.
-    async fn scan_runs(&mut self) -> Result<(), Stop> {
+    async fn scan_runs(&mut self) -> Result<(), ErasureStop> {
         loop {
             let start = match &self.stored.erasure.position {
                 ErasurePosition::Configurations => None,
@@ -226,7 +208,7 @@ impl Work<'_> {
     }
 
     /// Erases the configurations first, with their secrets, so that no further run starts and current runs stop.
-    async fn erase_configurations(&mut self) -> Result<(), Stop> {
+    async fn erase_configurations(&mut self) -> Result<(), ErasureStop> {
         let Housekeeper { configurations: table, runs, .. } = self.housekeeper;
         for which in [TenantItems::Configurations, TenantItems::All] {
             loop {
@@ -269,7 +251,7 @@ impl Work<'_> {
     }
 
     /// Stores the facts about the exports before the items that prove them are deleted.
-    async fn erase_runs(&mut self, page: TenantRunPage) -> Result<(), Stop> {
+    async fn erase_runs(&mut self, page: TenantRunPage) -> Result<(), ErasureStop> {
         if page.items.is_empty() {
             return Ok(());
         }
@@ -283,57 +265,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Resets the row first, so that an archiver that works on the tenant can't let its segment count; and erases the segments, and the
-    /// references to those that counted meanwhile. The blocks are gone by then. A segment that is still stored after that counts for
-    /// nobody, and is found by the second erasure (docs/OPERATIONS.md).
-    async fn erase_archive(&mut self) -> Result<(), Stop> {
-        let Housekeeper { archive, segments, clock, settings, .. } = self.housekeeper;
-        self.in_time()?;
-        let bucket = &settings.archive_bucket;
-        // Else the statement would be signed over segments that are left there.
-        ForeignBucket::check(archive.bucket_of(self.tenant).await?.as_ref(), bucket)
-            .map_err(|foreign| PortError::internal_from("erase archive", foreign))?;
-        let kept = settings.terms.table().unwrap_or_else(|| settings.terms.full());
-        let row =
-            ArchiveRow::after_erasure(self.tenant.clone(), bucket.clone(), clock.now(), kept, &settings.archive_times);
-        archive.reset_archive_row(&row).await?;
-        loop {
-            self.in_time()?;
-            let erased = segments.erase_page(self.tenant).await?;
-            if erased == 0 {
-                break;
-            }
-            self.stored.statement = None;
-            self.stored.erasure.counts.segments += erased;
-        }
-        let (_, count, result) =
-            erase_partition(self.housekeeper, self.tenant, EventPartition::Segments, self.deadline).await;
-        self.stored.erasure.counts.event_records += count;
-        result
-    }
-
-    async fn erase_events(&mut self) -> Result<(), Stop> {
-        let (housekeeper, tenant, deadline) = (self.housekeeper, self.tenant, self.deadline);
-        let partitions: Vec<_> =
-            EventPartition::all().map(|partition| erase_partition(housekeeper, tenant, partition, deadline)).collect();
-        let mut erased = iter(partitions).buffer_unordered(MAX_CONCURRENT_PARTITIONS);
-        let mut stop = None;
-        while let Some((partition, count, result)) = erased.next().await {
-            match partition {
-                EventPartition::Blocks(_) => self.stored.erasure.counts.blocks += count,
-                EventPartition::Quota | EventPartition::Idempotency | EventPartition::Segments => {
-                    self.stored.erasure.counts.event_records += count;
-                }
-            }
-            // The other partitions continue and are counted.
-            stop = stop.or(result.err());
-        }
-        stop.map_or(Ok(()), Err)
+    async fn erase_events(&mut self) -> Result<(), ErasureStop> {
+        let Housekeeper { events, archive, segments, clock, settings, .. } = self.housekeeper;
+        let settings = ErasureSettings {
+            bucket: settings.archive_bucket.clone(),
+            table_period: settings.terms.table().unwrap_or_else(|| settings.terms.full()),
+            times: settings.archive_times,
+            deadline: self.deadline,
+        };
+        let erasure = EventErasure { tenant: self.tenant, items: events, segments, archive, clock, settings };
+        erasure.run(&mut self.stored.erasure.counts).await
     }
 
     /// Returns an error if the time is over.
-    fn in_time(&self) -> Result<(), Stop> {
-        if self.housekeeper.clock.now() < self.deadline { Ok(()) } else { Err(Stop::OutOfTime) }
+    fn in_time(&self) -> Result<(), ErasureStop> {
+        if self.housekeeper.clock.now() < self.deadline { Ok(()) } else { Err(ErasureStop::OutOfTime) }
     }
 
     async fn save(&mut self) -> Result<(), PortError> {
@@ -350,26 +296,6 @@ impl Work<'_> {
 
     fn report(&self, outcome: ErasureOutcome) -> ErasureReport {
         ErasureReport { tenant_id: self.tenant.clone(), counts: self.stored.erasure.counts, outcome }
-    }
-}
-
-/// Erases a partition of events, and returns the number of erased items.
-async fn erase_partition(
-    housekeeper: &Housekeeper,
-    tenant: &TenantId,
-    partition: EventPartition,
-    deadline: Timestamp,
-) -> (EventPartition, u64, Result<(), Stop>) {
-    let mut count = 0;
-    loop {
-        if housekeeper.clock.now() >= deadline {
-            return (partition, count, Err(Stop::OutOfTime));
-        }
-        match housekeeper.events.erase_page(tenant, partition).await {
-            Ok(0) => return (partition, count, Ok(())),
-            Ok(erased) => count += erased,
-            Err(error) => return (partition, count, Err(Stop::Failed(error))),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod alarms;
 pub mod archive;
 pub mod connection_test;
 pub mod dispatch;
+pub mod erasure;
 mod gzip_encoders;
 mod merge;
 pub mod message;

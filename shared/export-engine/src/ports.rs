@@ -5,6 +5,7 @@ mod blocks;
 mod bucket;
 mod configurations;
 mod encoders;
+mod erasure;
 mod error;
 mod notices;
 mod repair;
@@ -23,6 +24,7 @@ pub use self::{
     },
     configurations::{ConfigurationStore, RunReport, TestProgressStore},
     encoders::{Encoders, ObjectEncoder},
+    erasure::{ArchiveReset, EventPartition, ItemEraser, SegmentEraser},
     error::{ErrorKind, PortError, READ_BLOCK},
     notices::{
         NoticeBus, NoticeOutbox, NoticeRecords, QueuedNotice, QueuedNoticeKey, QueuedPage, RecordOutcome,

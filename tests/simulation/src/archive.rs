@@ -79,16 +79,16 @@ pub(crate) fn bucket(is_other: bool) -> BucketName {
 }
 
 impl ArchiveState {
-    /// Copies all objects of the other bucket into the first one, under the same keys, and says so in the rows: as
-    /// docs/RUNBOOKS.md.
+    /// Moves all objects of the other bucket into the first one, under the same keys, and says so in the rows: as docs/RUNBOOKS.md.
     pub(crate) fn move_to_first_bucket(&mut self) {
         let (first, other) = (bucket(false), bucket(true));
-        let copies: Vec<_> = self.objects.iter().filter(|((name, _), _)| *name == other.as_str()).collect();
-        let copies: Vec<_> = copies
-            .into_iter()
-            .map(|((_, key), bytes)| ((first.as_str().to_owned(), key.clone()), bytes.clone()))
+        let objects = std::mem::take(&mut self.objects).into_iter();
+        self.objects = objects
+            .map(|((name, key), bytes)| {
+                let name = if name == other.as_str() { first.as_str().to_owned() } else { name };
+                ((name, key), bytes)
+            })
             .collect();
-        self.objects.extend(copies);
         for row in self.rows.values_mut() {
             row.bucket = Some(first.clone());
         }

@@ -84,4 +84,10 @@ pub enum KnownBug {
     ForeignBucketIgnored,
     /// The archive of a tenant moves whatever another archiver has done since.
     ArchiveMovesUnconditionally,
+    /// An erasure is not repeated an hour later, so that what was in progress is left.
+    ErasureNotRepeated,
+    /// An erasure leaves the registry row as it is, which names segments that are gone.
+    ErasureKeepsRow,
+    /// An erasure deletes the segments that references name, and leaves those of archivers that died.
+    ErasureByReference,
 }

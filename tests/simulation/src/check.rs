@@ -136,6 +136,7 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
         repaired: state.repaired,
         unrepaired,
         archived: state.archive.blocks_read,
+        erased: state.erasure.segments,
     }
 }
 

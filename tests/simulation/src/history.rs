@@ -2,6 +2,7 @@
 
 mod archive;
 mod archiver_life;
+mod erasure;
 mod filters;
 mod people;
 mod queue;
@@ -20,6 +21,7 @@ use tokio::time::sleep;
 pub(crate) use self::repairs::places_of_window;
 use self::{
     archive::{accept, archive, change_bucket, lose_reference, rescue},
+    erasure::erase_tenant,
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
     queue::VISIBILITY,
@@ -50,7 +52,7 @@ pub fn run(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
 async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let world = create_world(seed, bug);
     let scenario = draw_scenario(&world);
-    let keys = create_configurations(&world, scenario.configurations);
+    let mut keys = create_configurations(&world, scenario.configurations);
     if scenario.refilters {
         set_first_filters(&world, &keys);
     }
@@ -60,6 +62,9 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
     let storm = INTERVAL.duration() * STORM_SLOTS;
 
     ingest(&world, scenario, storm);
+    if scenario.erases {
+        keys.extend(erase_tenant(&world, scenario, &keys));
+    }
     if scenario.archiver.is_some() {
         tokio::spawn(archive(Arc::clone(&world), scenario));
         tokio::spawn(rescue(Arc::clone(&world), scenario));

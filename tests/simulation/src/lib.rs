@@ -12,6 +12,7 @@ mod check;
 mod check_repairs;
 mod corrupt;
 mod disabled;
+mod erasure;
 mod fair;
 mod faults;
 mod history;

@@ -26,6 +26,8 @@ pub struct HistoriesOutcome {
     pub unrepaired: u64,
     /// Blocks that were read from the archive.
     pub archived: u64,
+    /// Segments that erasures deleted.
+    pub erased: u64,
     /// The lowest seed that broke a promise.
     pub broken: Option<(u64, HistoryOutcome)>,
 }
@@ -33,12 +35,12 @@ pub struct HistoriesOutcome {
 impl fmt::Display for HistoriesOutcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { histories, blocks, objects, of_classes, digests, left_out, .. } = self;
-        let Self { runs, crashes, repaired, unrepaired, archived, broken, .. } = self;
+        let Self { runs, crashes, repaired, unrepaired, archived, erased, broken, .. } = self;
         write!(
             formatter,
             "{histories} histories: {blocks} blocks, {objects} objects ({of_classes} of OCSF), {digests} digests, \
              {left_out} events left out, {runs} runs, {crashes} crashes, {repaired} files repaired, {unrepaired} not, \
-             {archived} blocks read from the archive"
+             {archived} blocks read from the archive, {erased} segments erased"
         )?;
         if let Some((seed, outcome)) = broken {
             write!(formatter, "\nseed {seed} breaks a promise; replay it with: make sim SEED={seed}")?;
@@ -75,6 +77,7 @@ pub fn run_many(first: u64, seeds: u64, bug: Option<KnownBug>) -> HistoriesOutco
             total.repaired += outcome.repaired;
             total.unrepaired += outcome.unrepaired;
             total.archived += outcome.archived;
+            total.erased += outcome.erased;
             let is_first = total.broken.as_ref().is_none_or(|(earlier, _)| seed < *earlier);
             if !outcome.violations.is_empty() && is_first {
                 total.broken = Some((seed, outcome));

@@ -20,4 +20,6 @@ pub struct HistoryOutcome {
     pub unrepaired: u64,
     /// Blocks that were read from the archive.
     pub archived: u64,
+    /// Segments that erasures deleted.
+    pub erased: u64,
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod bucket;
 mod configurations;
 mod encoders;
+mod erasure;
 mod process;
 mod repairs;
 mod replays;

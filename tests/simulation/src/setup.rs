@@ -69,8 +69,19 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         2 => now.saturating_sub(state.chance.between(Duration::from_hours(1), LONG_RETENTION * 2)),
         _ => now,
     };
-    let configuration = ExportConfiguration {
-        key: key.clone(),
+    let configuration = new_configuration(key.clone(), start_from, now)?;
+    state.configurations.insert(key.clone(), configuration);
+    Some(key)
+}
+
+/// Returns the configuration of this key that is created now.
+pub(crate) fn new_configuration(
+    key: ConfigurationKey,
+    start_from: Timestamp,
+    now: Timestamp,
+) -> Option<ExportConfiguration> {
+    Some(ExportConfiguration {
+        key,
         replay_of: None,
         version: 1,
         description: None,
@@ -95,9 +106,7 @@ pub(crate) fn create_configuration(world: &World, number: u64) -> Option<Configu
         created_at: now,
         updated_by: String::new(),
         updated_at: now,
-    };
-    state.configurations.insert(key.clone(), configuration);
-    Some(key)
+    })
 }
 
 /// Returns the destination in the bucket of this number.

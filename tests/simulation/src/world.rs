@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     archive::ArchiveState,
     bug::KnownBug,
+    erasure::ErasureState,
     faults::{Chance, Fate, Weather},
     ports::OcsfFiles,
 };
@@ -38,6 +39,8 @@ const FILTER_SEED: u64 = 0x0F11_7E85;
 const OCSF_SEED: u64 = 0x0C5F_0C5F;
 /// The same for the archive.
 const ARCHIVE_SEED: u64 = 0xA7C4_17E5;
+/// The same for the erasure.
+const ERASURE_SEED: u64 = 0xE7A5_07E5;
 
 /// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -64,6 +67,9 @@ pub(crate) struct WorldState {
     /// Decides on the archive alone, for the same reason.
     pub(crate) archive_chance: Chance,
     pub(crate) archive: ArchiveState,
+    /// Decides on the erasure of a tenant alone, for the same reason.
+    pub(crate) erasure_chance: Chance,
+    pub(crate) erasure: ErasureState,
     pub(crate) weather: Weather,
     /// The events table.
     pub(crate) blocks: BTreeMap<(TenantId, Shard), BTreeMap<BlockId, StoredBlock>>,
@@ -197,6 +203,8 @@ impl World {
             ocsf_files: OcsfFiles::default(),
             archive_chance: Chance::new(seed.rotate_left(16) ^ ARCHIVE_SEED),
             archive: ArchiveState::default(),
+            erasure_chance: Chance::new(seed.rotate_left(16) ^ ERASURE_SEED),
+            erasure: ErasureState::default(),
             weather,
             blocks: BTreeMap::new(),
             landed: BTreeMap::new(),
@@ -356,7 +364,11 @@ impl WorldState {
                 .any(|shard| self.blocks.get(&(tenant.clone(), *shard)).is_some_and(|blocks| blocks.contains_key(id)))
         };
         let archive = &self.archive;
-        let landed = self.landed.iter().flat_map(|(tenant, blocks)| blocks.keys().map(move |id| (tenant, id)));
+        let landed = self
+            .landed
+            .iter()
+            .filter(|(tenant, _)| !self.erasure.concerns(tenant))
+            .flat_map(|(tenant, blocks)| blocks.keys().map(move |id| (tenant, id)));
         let lost = landed
             .filter(|(tenant, id)| {
                 let name = ((*tenant).clone(), **id);

@@ -10,7 +10,7 @@ use domain::{
     export_run::BlockRange,
     time::Timestamp,
 };
-use export_engine::ports::{ArchiveRecords, BlockExpiry, ErrorKind};
+use export_engine::ports::{ArchiveRecords, ArchiveReset, BlockExpiry, ErrorKind};
 use host::{Machine, Random};
 
 use crate::support::{RETENTION, Store, Table, now};
@@ -116,14 +116,14 @@ async fn a_segment_and_its_row_are_written_both_or_neither() {
 async fn a_row_notes_its_bucket_and_moves_in_that_bucket_alone() {
     let store = Store::new();
     let (archive, row) = (store.archive(), ArchiveRow { bucket: None, ..store.new_row() });
-    assert_eq!(archive.bucket_of(&store.tenant).await, Ok(None), "there is no row");
+    assert_eq!(archive.archive_bucket(&store.tenant).await, Ok(None), "there is no row");
     assert_eq!(archive.create_archive_row(&row).await, Ok(true));
-    assert_eq!((store.found_row().await, archive.bucket_of(&store.tenant).await), (Some(row.clone()), Ok(None)));
+    assert_eq!((store.found_row().await, archive.archive_bucket(&store.tenant).await), (Some(row.clone()), Ok(None)));
 
     // An earlier release has written the row; the next advance notes the bucket.
     let noted = ArchiveRow { bucket: Some(bucket()), ..row.past_nothing(row.archived_through.next()) };
     assert_eq!(archive.advance_archive(&row, &noted, None).await, Ok(true));
-    assert_eq!(archive.bucket_of(&store.tenant).await, Ok(Some(bucket())));
+    assert_eq!(archive.archive_bucket(&store.tenant).await, Ok(Some(bucket())));
     let other = ArchiveRow { bucket: BucketName::parse("other").ok(), ..noted.clone() };
     let (segment, through) = (next_segment(&noted), noted.archived_through.next());
     for stale in [ArchiveRow { bucket: None, ..noted.clone() }, other] {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aws_adapters::{
     configurations::{CreateOutcome, EditOutcome, SCHEDULE_SHARDS, TenantItem, TenantItems, Tombstone},
-    events::eraser::EventPartition,
     runs::{NotesOutcome, RunItemKey, SignedStatement, StoredErasure},
 };
 use bytes::Bytes;
@@ -19,8 +18,8 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::{
-    Completion, ConfigurationStore, CorruptBlocks, Lease, LeaseOutcome, LeaseRequest, ObservedExports, RunReport,
-    RunStore, SealedDigest,
+    Completion, ConfigurationStore, CorruptBlocks, EventPartition, ItemEraser, Lease, LeaseOutcome, LeaseRequest,
+    ObservedExports, RunReport, RunStore, SealedDigest,
 };
 
 use crate::support::{Store, Table, author, eventually, now, stamp};
@@ -260,7 +259,7 @@ async fn a_tenant_s_events_are_erased_partition_by_partition() {
     let mut erased = 0;
     for partition in EventPartition::all() {
         loop {
-            match store.eraser().erase_page(&store.tenant, partition).await.unwrap() {
+            match store.eraser().erase_items(&store.tenant, partition).await.unwrap() {
                 0 => break,
                 count => erased += count,
             }

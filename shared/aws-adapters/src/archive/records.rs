@@ -12,7 +12,7 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use export_engine::ports::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError};
+use export_engine::ports::{ArchiveRecords, ArchiveReset, ArchiveRowPage, BlockExpiry, PortError};
 
 use super::item::{
     self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, SEGMENTS_THROUGH, of_row, of_segment, row_key,
@@ -86,25 +86,6 @@ impl ArchiveTable {
             .retry_config(RetryConfig::standard().with_max_attempts(INGEST_ATTEMPTS))
             .build();
         Self::new(Client::from_conf(configuration), table)
-    }
-}
-
-impl ArchiveTable {
-    /// Returns the bucket of a tenant's segments; reads nothing else of the row. `None`: there is no row, or it is from before the
-    /// bucket was noted.
-    ///
-    /// # Errors
-    /// Transient or internal.
-    pub async fn bucket_of(&self, tenant: &TenantId) -> Result<Option<BucketName>, PortError> {
-        let operation = "dynamodb:Query (bucket of an archive)";
-        let key = Expression::new("#partition = :partition AND #blockId = :tenant")
-            .with("partition", text(RegistryShard::of(tenant)))
-            .with("tenant", text(tenant));
-        let page = self.table.page(operation, &Query::new(key).project(BUCKET_PROJECTION).limit(1), None).await?;
-        let found = page.items.first().map(to_bucket).transpose();
-        let found =
-            found.map_err(|error| PortError::internal(operation, format!("{tenant}: {error}")).caused_by(error))?;
-        Ok(found.flatten())
     }
 }
 
@@ -185,21 +166,6 @@ impl ArchiveRecords for ArchiveTable {
         Ok(self.table.write("dynamodb:UpdateItem (archive row)", update).await?.is_done())
     }
 
-    async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
-        let changes = Changes::default()
-            .set_or_remove(BUCKET, row.bucket.as_ref().map(text))
-            .set(ARCHIVED_FROM, text(row.archived_from))
-            .set(ARCHIVED_THROUGH, text(row.archived_through))
-            .set(SEGMENTS_THROUGH, text(row.segments_through))
-            .set_or_remove(EXTENDED_THROUGH, row.extended_through.map(text))
-            .set(EXPIRES_AT, seconds(row.expires_at));
-        // The update of an item that is not there would create one.
-        let update = Write::update(row_key(&row.tenant), changes).when(Expression::new(IS_THERE));
-        match self.table.write("dynamodb:UpdateItem (archive row of an erased tenant)", update).await? {
-            WriteOutcome::Done(_) | WriteOutcome::Refused(_) => Ok(()),
-        }
-    }
-
     async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
         let operation = "dynamodb:Query (segments)";
         let partition = segment_partition(tenant);
@@ -221,6 +187,35 @@ impl ArchiveRecords for ArchiveTable {
             found.push(segment);
         }
         Ok(found)
+    }
+}
+
+impl ArchiveReset for ArchiveTable {
+    async fn archive_bucket(&self, tenant: &TenantId) -> Result<Option<BucketName>, PortError> {
+        let operation = "dynamodb:Query (bucket of an archive)";
+        let key = Expression::new("#partition = :partition AND #blockId = :tenant")
+            .with("partition", text(RegistryShard::of(tenant)))
+            .with("tenant", text(tenant));
+        let page = self.table.page(operation, &Query::new(key).project(BUCKET_PROJECTION).limit(1), None).await?;
+        let found = page.items.first().map(to_bucket).transpose();
+        let found =
+            found.map_err(|error| PortError::internal(operation, format!("{tenant}: {error}")).caused_by(error))?;
+        Ok(found.flatten())
+    }
+
+    async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
+        let changes = Changes::default()
+            .set_or_remove(BUCKET, row.bucket.as_ref().map(text))
+            .set(ARCHIVED_FROM, text(row.archived_from))
+            .set(ARCHIVED_THROUGH, text(row.archived_through))
+            .set(SEGMENTS_THROUGH, text(row.segments_through))
+            .set_or_remove(EXTENDED_THROUGH, row.extended_through.map(text))
+            .set(EXPIRES_AT, seconds(row.expires_at));
+        // The update of an item that is not there would create one.
+        let update = Write::update(row_key(&row.tenant), changes).when(Expression::new(IS_THERE));
+        match self.table.write("dynamodb:UpdateItem (archive row of an erased tenant)", update).await? {
+            WriteOutcome::Done(_) | WriteOutcome::Refused(_) => Ok(()),
+        }
     }
 }
 

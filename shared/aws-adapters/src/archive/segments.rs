@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{archive::TenantSegments, configuration::bucket::BucketName, tenant::TenantId};
-use export_engine::ports::{PortError, PutSegmentOutcome, SegmentStore};
+use export_engine::ports::{PortError, PutSegmentOutcome, SegmentEraser, SegmentStore};
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use tokio::time::timeout;
 
@@ -123,12 +123,8 @@ fn unreadable(operation: &'static str, key: &str, error: SdkError<GetObjectError
     PortError { detail: format!("{key}: {}", classified.detail), ..classified }
 }
 
-impl SegmentBucket {
-    /// Deletes all versions of some segments of a tenant, and returns their number; 0: none is left.
-    ///
-    /// # Errors
-    /// Transient or internal; some may be deleted then.
-    pub async fn erase_page(&self, tenant: &TenantId) -> Result<u64, PortError> {
+impl SegmentEraser for SegmentBucket {
+    async fn erase_segments(&self, tenant: &TenantId) -> Result<u64, PortError> {
         for prefix in TenantSegments(tenant).prefixes() {
             let versions = self.versions(&prefix).await?;
             if versions.is_empty() {
@@ -142,7 +138,9 @@ impl SegmentBucket {
         }
         Ok(0)
     }
+}
 
+impl SegmentBucket {
     /// Lists keys and versions of a page, those of markers of deletion included.
     async fn versions(&self, prefix: &str) -> Result<Vec<(String, String)>, PortError> {
         let operation = "s3:ListObjectVersions (segments to erase)";

@@ -1,12 +1,8 @@
 //! Deletes a tenant's items of the events table, without reading what the events say.
 
 use aws_sdk_dynamodb::Client;
-use domain::{
-    archive::segment_partition,
-    block::{Shard, partition_key},
-    tenant::TenantId,
-};
-use export_engine::ports::PortError;
+use domain::{archive::segment_partition, block::partition_key, tenant::TenantId};
+use export_engine::ports::{EventPartition, ItemEraser, PortError};
 
 use super::item::{IDEMPOTENCY_PARTITION_SUFFIX, QUOTA_PARTITION_SUFFIX};
 use crate::dynamodb::{expression::Expression, item::text, read::Query, table::Table, write::Write};
@@ -14,34 +10,6 @@ use crate::dynamodb::{expression::Expression, item::text, read::Query, table::Ta
 /// Concurrent deletions in a partition. A deletion costs as much as the write of the item did, and a partition takes 1,000
 /// write units a second.
 const MAX_CONCURRENT_DELETIONS: usize = 8;
-
-/// A partition of the events table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventPartition {
-    Blocks(Shard),
-    /// Counts of bytes.
-    Quota,
-    /// Records of idempotency keys.
-    Idempotency,
-    /// References to the segments of the archive.
-    Segments,
-}
-
-impl EventPartition {
-    /// Returns all partitions of a tenant.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Shard::ALL.into_iter().map(Self::Blocks).chain([Self::Quota, Self::Idempotency, Self::Segments])
-    }
-
-    fn name(self, tenant: &TenantId) -> String {
-        match self {
-            Self::Blocks(shard) => partition_key(tenant, shard),
-            Self::Quota => format!("{tenant}{QUOTA_PARTITION_SUFFIX}"),
-            Self::Idempotency => format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"),
-            Self::Segments => segment_partition(tenant),
-        }
-    }
-}
 
 /// Deletes from the events table.
 #[derive(Clone, Debug)]
@@ -54,18 +22,26 @@ impl EventEraser {
     pub fn new(client: Client, table: String) -> Self {
         Self { table: Table { client, name: table } }
     }
+}
 
-    /// Deletes one page of a partition and returns the number of its items; 0: none is left.
-    ///
-    /// # Errors
-    /// Transient or internal; some of the page may be deleted then.
-    pub async fn erase_page(&self, tenant: &TenantId, partition: EventPartition) -> Result<u64, PortError> {
-        let key = Expression::new("#partition = :partition").with("partition", text(partition.name(tenant)));
+impl ItemEraser for EventEraser {
+    async fn erase_items(&self, tenant: &TenantId, partition: EventPartition) -> Result<u64, PortError> {
+        let key = Expression::new("#partition = :partition").with("partition", text(key_of(tenant, partition)));
         let keys = Query::new(key).project("#partition, #blockId");
         let page = self.table.page("dynamodb:Query (events to erase)", &keys, None).await?;
         let count = page.items.len() as u64;
         let deletions = page.items.into_iter().map(Write::delete);
         self.table.write_each("dynamodb:DeleteItem (event)", MAX_CONCURRENT_DELETIONS, deletions).await?;
         Ok(count)
+    }
+}
+
+/// Returns the key of a partition.
+fn key_of(tenant: &TenantId, partition: EventPartition) -> String {
+    match partition {
+        EventPartition::Blocks(shard) => partition_key(tenant, shard),
+        EventPartition::Quota => format!("{tenant}{QUOTA_PARTITION_SUFFIX}"),
+        EventPartition::Idempotency => format!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"),
+        EventPartition::Segments => segment_partition(tenant),
     }
 }

@@ -19,6 +19,7 @@ use domain::{
 };
 use host::Clock;
 
+use self::rows::Rows;
 use super::*;
 use crate::{
     merge::BlockMerge,
@@ -28,6 +29,7 @@ use crate::{
     },
 };
 
+mod rows;
 mod turns;
 
 const TIMES: ArchiveTimes = ArchiveTimes::PRODUCTION;
@@ -246,10 +248,6 @@ impl ArchiveRecords for Store {
         Ok(true)
     }
 
-    async fn reset_archive_row(&self, _row: &ArchiveRow) -> Result<(), PortError> {
-        unreachable!("the erasure resets rows")
-    }
-
     async fn segments(&self, _tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
         let state = self.lock();
         let from = state.references.range(range.first..).map(|(_, reference)| reference.clone());
@@ -281,10 +279,6 @@ impl ArchiveRecords for &Store {
 
     async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
         (**self).extend_archive_row(current, through).await
-    }
-
-    async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
-        (**self).reset_archive_row(row).await
     }
 
     async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
@@ -726,9 +720,8 @@ async fn a_rescue_that_runs_out_of_time_stores_how_far_it_came() {
     panic!("the rescue never ends");
 }
 
-/// Records of many tenants, each of whose blocks take a while.
+/// The blocks of many tenants, each page of which takes a while.
 struct Many {
-    rows: Mutex<Vec<ArchiveRow>>,
     now: Mutex<Timestamp>,
     /// The tenant with more blocks than any rescue has time for, and the number of its pages.
     endless: TenantId,
@@ -763,68 +756,23 @@ impl BlockExpiry for Many {
     }
 }
 
-impl ArchiveRecords for Many {
-    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
-        let rows = self.rows.lock().unwrap();
-        let rows = rows.iter().filter(|row| RegistryShard::of(&row.tenant) == shard).cloned().map(Ok).collect();
-        Ok(ArchiveRowPage { rows, next: None })
-    }
-
-    async fn archive_row(&self, _tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
-        unreachable!("the rescue reads pages")
-    }
-
-    async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
-        unreachable!("ingest creates rows")
-    }
-
-    async fn advance_archive(
-        &self,
-        _current: &ArchiveRow,
-        _next: &ArchiveRow,
-        _segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
-        unreachable!("the archiver is dead")
-    }
-
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
-        let mut rows = self.rows.lock().unwrap();
-        let row = rows.iter_mut().find(|row| row.tenant == current.tenant).unwrap();
-        row.extended_through = Some(through);
-        Ok(true)
-    }
-
-    async fn reset_archive_row(&self, _row: &ArchiveRow) -> Result<(), PortError> {
-        unreachable!("the erasure resets rows")
-    }
-
-    async fn segments(&self, _tenant: &TenantId, _range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
-        unreachable!("the rescue reads no segments")
-    }
-}
-
 /// A dead archiver, more tenants than one rescue has time for, and one whose rescue never ends: nobody comes too late.
 #[tokio::test]
 async fn no_tenant_starves_the_rescue_of_the_others() {
     let tenants = (0..800).map(|number| TenantId::parse(&format!("tenant-{number}")).unwrap());
-    let rows: Vec<_> = tenants.map(|tenant| ArchiveRow::new(tenant, bucket(), start(), RETENTION, &TIMES)).collect();
-    let endless = rows[0].tenant.clone();
-    let many = Many {
-        rows: Mutex::new(rows),
-        now: Mutex::new(start()),
-        endless: endless.clone(),
-        pages_of_endless: Mutex::default(),
-    };
+    let registry = Rows::new(tenants.map(|tenant| ArchiveRow::new(tenant, bucket(), start(), RETENTION, &TIMES)));
+    let endless = TenantId::parse("tenant-0").unwrap();
+    let many = Many { now: Mutex::new(start()), endless: endless.clone(), pages_of_endless: Mutex::default() };
     // A sweep an hour, each with time for a few tenants.
     for hour in 24..24 * 12 {
         let started = start().saturating_add(HOUR * hour);
         *many.now.lock().unwrap() = started;
         let settings =
             RescueSettings { deadline: started.saturating_add(Duration::from_secs(5)), ..settings_of_rescue() };
-        let rescue = Rescue { records: &many, expiry: &many, clock: &many, settings };
+        let rescue = Rescue { records: &registry, expiry: &many, clock: &many, settings };
         rescue.run(u128::from(hour)).await.unwrap();
         let now = many.clock_now();
-        for row in many.rows.lock().unwrap().iter().filter(|row| row.tenant != endless) {
+        for row in registry.all().iter().filter(|row| row.tenant != endless) {
             assert!(
                 row.safe_through() >= BlockId::lowest_at(now.saturating_sub(DAY * 5)),
                 "{} after {hour}",

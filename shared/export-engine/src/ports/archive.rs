@@ -60,9 +60,6 @@ pub trait ArchiveRecords: Send + Sync {
         extended_through: BlockId,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// Replaces the row of an erased tenant, whatever it says. Does nothing if there is none.
-    fn reset_archive_row(&self, row: &ArchiveRow) -> impl Future<Output = Result<(), PortError>> + Send;
-
     /// Returns the references to the first segments that cover some of the range, in order: those whose last block is not before
     /// the range, and that begin before its end. An empty list: there is none. One call may return fewer than all of them (a
     /// page), but at least one; the caller asks for the rest.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    archive::{ArchiveRow, ArchiveTimes, BlockTerms},
+    archive::{ArchiveRow, ArchiveTimes, BlockTerms, SegmentReference},
     block::BlockId,
     configuration::bucket::BucketName,
     tenant::TenantId,
@@ -124,11 +124,11 @@ pub(super) async fn accept(world: Arc<World>) {
         sleep(LOOK_PERIOD).await;
         let now = world.now();
         let mut state = world.lock();
-        let WorldState { archive, blocks, expires_at, .. } = &mut *state;
+        let WorldState { archive, blocks, expires_at, erasure, .. } = &mut *state;
         let ArchiveState { rows, backup, full_expires_at, .. } = archive;
         for (tenant, row) in rows {
             let since = row.safe_through();
-            if since >= TIMES.surely_stored_from(now) {
+            if since >= TIMES.surely_stored_from(now) || erasure.concerns(tenant) {
                 continue;
             }
             let through = BlockId::lowest_at(now.saturating_sub(TIMES.rescued_from_age));
@@ -184,8 +184,11 @@ pub(super) async fn lose_reference(world: Arc<World>, storm: Duration) {
     {
         let now = world.now();
         let mut state = world.lock();
-        let WorldState { archive, archive_chance, .. } = &mut *state;
-        let kept: Vec<_> = archive.references.iter().filter(|(_, segment)| segment.expires_at > now).collect();
+        let WorldState { archive, archive_chance, erasure, .. } = &mut *state;
+        let is_kept = |((owner, _), segment): &(&(TenantId, BlockId), &SegmentReference)| {
+            segment.expires_at > now && !erasure.concerns(owner)
+        };
+        let kept: Vec<_> = archive.references.iter().filter(is_kept).collect();
         let pick = usize::try_from(archive_chance.below(kept.len() as u64)).unwrap_or(0);
         let Some((name, _)) = kept.get(pick) else { return };
         let name = (*name).clone();

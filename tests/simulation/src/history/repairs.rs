@@ -200,7 +200,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<Repair
             }
         }
         Err(error) => {
-            if error.kind == ErrorKind::Internal && !state.archive.explains(&error) {
+            if error.kind == ErrorKind::Internal && !state.explains(&error, &message.request.key.tenant_id) {
                 state.violations.push(format!("internal error of a repair: {error}"));
             }
             show_after(&mut state, message, now.saturating_add(RETRY));

@@ -54,6 +54,8 @@ pub(super) struct Scenario {
     pub(super) repairs: bool,
     /// True if people request replays.
     pub(super) replays: bool,
+    /// True if an operator erases a tenant, in histories with an archive.
+    pub(super) erases: bool,
     /// The archiver, in histories with an archive.
     pub(super) archiver: Option<ArchiverLife>,
 }
@@ -82,6 +84,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
     let reformats = state.format_chance.happens(300);
     let refilters = state.filter_chance.happens(300);
     let maps = state.ocsf_chance.happens(200);
+    let erases = archiver.is_some() && state.erasure_chance.happens(400);
     let chance = &mut state.chance;
     let scenario = Scenario {
         settle: if world.has(KnownBug::SettleOfZero) { Duration::ZERO } else { MIN_SETTLE },
@@ -89,7 +92,8 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         // Two weeks in production. Here it is short enough for time to live to delete blocks.
         grace: if world.has(KnownBug::RetentionByDeletion) { Duration::ZERO } else { Duration::from_hours(2) },
         blocks: 4 + chance.below(24),
-        configurations: 1 + u64::from(chance.happens(200)),
+        // Another tenant is there that is not erased.
+        configurations: 1 + u64::from(chance.happens(200) || erases),
         edits: chance.happens(300),
         // With OCSF, its own steps change the format.
         reformats: reformats && !maps,
@@ -101,6 +105,7 @@ pub(super) fn draw_scenario(world: &World) -> Scenario {
         hopeless,
         repairs: chance.happens(200),
         replays: chance.happens(300),
+        erases,
         archiver,
     };
     state.archive.grace = scenario.grace;

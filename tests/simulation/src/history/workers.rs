@@ -205,7 +205,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<RunReq
             check_notes(&mut state, &ports, &message.request);
         }
         Some(Ok(Err(error))) => {
-            if error.kind == ErrorKind::Internal && !state.archive.explains(&error) {
+            if error.kind == ErrorKind::Internal && !state.explains(&error, &message.request.key.tenant_id) {
                 state.violations.push(format!("internal error: {error}"));
             }
             let delay = Duration::from_millis(millis(Duration::from_secs(20)) * u64::from(message.tries));

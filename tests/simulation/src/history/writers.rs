@@ -53,6 +53,9 @@ pub(super) fn ingest(world: &Arc<World>, scenario: Scenario, storm: Duration) {
             let row = read_row_before(&writer, &tenant, scenario, at).await;
             // The clock of the stamp differs from the reader's by no more than the skew.
             let stamp = writer.now().saturating_add(ahead).saturating_sub(SKEW / 2);
+            if writer.lock().erasure.refuses(&tenant) {
+                return;
+            }
             let (id, shard, raw) = {
                 let mut state = writer.lock();
                 let id = BlockId::from_parts(stamp, state.chance.bits());

@@ -42,8 +42,8 @@ impl Ports {
         )
     }
 
-    /// Makes a call that is repeated as the SDK does: the rescue has so many that it would rarely end without.
-    async fn repeated<T: Send + 'static>(
+    /// Makes a call that is repeated as the SDK does: rescue and erasure have so many that they would rarely end without.
+    pub(super) async fn repeated<T: Send + 'static>(
         &self,
         operation: &'static str,
         effect: impl Fn(&mut WorldState) -> Result<T, PortError> + Clone + Send + 'static,
@@ -141,17 +141,6 @@ impl ArchiveRecords for Ports {
             Ok(is_current)
         };
         self.repeated("extend registry row", effect).await
-    }
-
-    async fn reset_archive_row(&self, row: &ArchiveRow) -> Result<(), PortError> {
-        let row = row.clone();
-        let effect = move |state: &mut WorldState| {
-            if let Some(stored) = state.archive.rows.get_mut(&row.tenant) {
-                *stored = row.clone();
-            }
-            Ok(())
-        };
-        self.world.call("reset registry row", effect).await
     }
 
     async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {

@@ -117,7 +117,7 @@ async fn all_versions_and_markers_of_a_tenant_are_deleted_and_nobody_elses() {
     let none = "<ListVersionsResult></ListVersionsResult>";
     let (bucket, requests) = bucket(vec![(200, none.to_owned()), (200, page.to_owned())]);
     let tenant = TenantId::parse("acme").unwrap();
-    assert_eq!(bucket.erase_page(&tenant).await, Ok(3));
+    assert_eq!(bucket.erase_segments(&tenant).await, Ok(3));
     let targets: Vec<_> = requests.lock().unwrap().iter().map(|request| request.target.clone()).collect();
     assert!(targets[0].contains("prefix=keep-30-days%2Facme%2F"), "{targets:?}");
     assert!(targets[1].contains("prefix=keep-60-days%2Facme%2F"), "{targets:?}");
@@ -135,7 +135,7 @@ async fn all_versions_and_markers_of_a_tenant_are_deleted_and_nobody_elses() {
 async fn a_tenant_without_segments_has_nothing_to_delete() {
     let nothing = "<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>";
     let (bucket, requests) = bucket(vec![(200, nothing.to_owned()); DAY_CLASSES.len()]);
-    assert_eq!(bucket.erase_page(&TenantId::parse("acme").unwrap()).await, Ok(0));
+    assert_eq!(bucket.erase_segments(&TenantId::parse("acme").unwrap()).await, Ok(0));
     assert!(requests.lock().unwrap().iter().all(|request| request.target.starts_with("GET ")));
 }
 

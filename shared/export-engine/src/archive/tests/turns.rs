@@ -1,16 +1,13 @@
 //! The turns of many tenants, and rows that can't be read.
 
-use super::*;
+use super::{rows::Rows, *};
 use crate::archive::archiver::MAX_TENANTS;
 
 /// The rows of many tenants. Each has a block an hour, if they have any.
 struct Tenants {
-    rows: Mutex<BTreeMap<TenantId, ArchiveRow>>,
+    registry: Rows,
     has_blocks: bool,
-    has_unreadable_row: bool,
     now: Timestamp,
-    /// The tenants whose archive was moved, in order.
-    moved: Mutex<Vec<TenantId>>,
     stored: Mutex<BTreeMap<String, Bytes>>,
 }
 
@@ -25,17 +22,10 @@ impl Tenants {
         let row = |(name, hours): (String, u32)| {
             let row = ArchiveRow::new(named(&name), bucket(), now, RETENTION, &TIMES);
             let start = BlockId::lowest_at(now.saturating_sub(HOUR * hours).floor_to(HOUR));
-            let row = ArchiveRow { archived_from: start, archived_through: start, segments_through: start, ..row };
-            (row.tenant.clone(), row)
+            ArchiveRow { archived_from: start, archived_through: start, segments_through: start, ..row }
         };
-        Self {
-            rows: Mutex::new(tenants.into_iter().map(row).collect()),
-            has_blocks,
-            has_unreadable_row: false,
-            now,
-            moved: Mutex::default(),
-            stored: Mutex::default(),
-        }
+        let registry = Rows::new(tenants.into_iter().map(row));
+        Self { registry, has_blocks, now, stored: Mutex::default() }
     }
 
     async fn archive(&self) -> ArchiveOutcome {
@@ -50,7 +40,8 @@ impl Tenants {
             concurrency: 2,
             deadline: Timestamp::MAX,
         };
-        let archiver = Archiver { table: self, records: self, store: self, corrupt: self, clock: self, settings };
+        let archiver =
+            Archiver { table: self, records: &self.registry, store: self, corrupt: self, clock: self, settings };
         archiver.run(0).await.unwrap()
     }
 }
@@ -76,49 +67,6 @@ impl BlockSource for Tenants {
         }
         let next = items.last().filter(|_| items.len() == PAGE).map(|item| item.id().next());
         Ok(BlockPage { items, next })
-    }
-}
-
-impl ArchiveRecords for Tenants {
-    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
-        let rows = self.rows.lock().unwrap();
-        let of_shard = rows.values().filter(|row| RegistryShard::of(&row.tenant) == shard).cloned().map(Ok);
-        let is_first = RegistryShard::all().next() == Some(shard);
-        let unreadable = (self.has_unreadable_row && is_first).then(|| Err(PortError::internal("test", "malformed")));
-        Ok(ArchiveRowPage { rows: of_shard.chain(unreadable).collect(), next: None })
-    }
-
-    async fn archive_row(&self, _tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
-        unreachable!("archiver and rescue read pages")
-    }
-
-    async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
-        unreachable!("ingest creates rows")
-    }
-
-    async fn advance_archive(
-        &self,
-        current: &ArchiveRow,
-        next: &ArchiveRow,
-        _segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
-        self.rows.lock().unwrap().insert(current.tenant.clone(), next.clone());
-        self.moved.lock().unwrap().push(current.tenant.clone());
-        Ok(true)
-    }
-
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
-        let row = ArchiveRow { extended_through: Some(through), ..current.clone() };
-        self.rows.lock().unwrap().insert(row.tenant.clone(), row);
-        Ok(true)
-    }
-
-    async fn reset_archive_row(&self, _row: &ArchiveRow) -> Result<(), PortError> {
-        unreachable!("the erasure resets rows")
-    }
-
-    async fn segments(&self, _tenant: &TenantId, _range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
-        unreachable!("readers read segments")
     }
 }
 
@@ -169,10 +117,10 @@ async fn no_tenant_gets_a_second_segment_before_another_has_its_first() {
     let tenants = Tenants::behind(far.chain(near), true);
     let outcome = tenants.archive().await;
     assert_eq!((outcome.tenants, outcome.failed, outcome.is_complete), (12, 0, true));
-    let moved = tenants.moved.lock().unwrap().clone();
+    let moved = tenants.registry.moved.lock().unwrap().clone();
     let mut first_round = moved[..12].to_vec();
     first_round.sort();
-    assert_eq!(first_round, tenants.rows.lock().unwrap().keys().cloned().collect::<Vec<_>>());
+    assert!(first_round.into_iter().eq(tenants.registry.all().into_iter().map(|row| row.tenant)));
     assert!(moved[..2].contains(&named("far-3")), "the furthest behind is first");
     assert!(outcome.segments > 4 * 55 && moved[12..16].iter().all(|tenant| tenant.as_str().starts_with("far")));
 }
@@ -188,19 +136,20 @@ async fn of_too_many_tenants_the_furthest_behind_are_archived() {
     assert_eq!(near.len(), 20);
     let outcome = tenants.archive().await;
     assert_eq!((outcome.tenants, outcome.is_complete), (MAX_TENANTS as u64, false));
-    let moved = tenants.moved.lock().unwrap();
+    let moved = tenants.registry.moved.lock().unwrap();
     assert!(near.iter().all(|tenant| !moved.contains(tenant)));
 }
 
 #[tokio::test]
 async fn a_row_that_can_not_be_read_is_counted_and_stops_no_other_tenant() {
     let mut tenants = Tenants::behind([("acme".to_owned(), 90)], false);
-    tenants.has_unreadable_row = true;
+    tenants.registry.has_unreadable = true;
     let outcome = tenants.archive().await;
-    assert_eq!((outcome.tenants, outcome.failed, tenants.moved.lock().unwrap().len()), (1, 1, 1));
+    assert_eq!((outcome.tenants, outcome.failed, tenants.registry.moved.lock().unwrap().len()), (1, 1, 1));
     let mut tenants = Tenants::behind([("acme".to_owned(), 90)], false);
-    tenants.has_unreadable_row = true;
-    let rescue = Rescue { records: &tenants, expiry: &tenants, clock: &tenants, settings: settings_of_rescue() };
+    tenants.registry.has_unreadable = true;
+    let rescue =
+        Rescue { records: &tenants.registry, expiry: &tenants, clock: &tenants, settings: settings_of_rescue() };
     let outcome = rescue.run(0).await.unwrap();
     // The alarm `SweepIncompleteAlarm` is about both.
     assert_eq!((outcome.tenants, outcome.rescued, outcome.failed, outcome.is_complete), (2, 1, 1, false));
