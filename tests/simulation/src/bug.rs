@@ -84,6 +84,8 @@ pub enum KnownBug {
     ForeignBucketIgnored,
     /// The archive of a tenant moves whatever another archiver has done since.
     ArchiveMovesUnconditionally,
+    /// An erasure deletes the events before the configurations, so that runs deliver what is left.
+    ErasureBeginsWithEvents,
     /// An erasure is not repeated an hour later, so that what was in progress is left.
     ErasureNotRepeated,
     /// An erasure leaves the registry row as it is, which names segments that are gone.

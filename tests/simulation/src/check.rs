@@ -112,6 +112,15 @@ pub(crate) fn check(state: &WorldState, keys: &[ConfigurationKey], expected: &Ex
             Err(text) => complain(text),
         }
     }
+    for (key, items) in &state.erasure.exports {
+        match chain(state, items).and_then(|chain| delivered(state, key, items, &chain).map(|()| chain)) {
+            Ok(chain) => {
+                digests += chain.len();
+                objects += chain.iter().map(|digest| digest.objects.len()).sum::<usize>();
+            }
+            Err(text) => violations.push(format!("{key}, which is erased: {text}")),
+        }
+    }
     for (key, replay) in &state.replays {
         match check_replay(state, key, replay, expected) {
             Ok(chain) => {
@@ -379,8 +388,8 @@ fn passing_lines(
     digest: &Digest,
     chain: &[Digest],
 ) -> PassingLines {
-    let landed = state.landed.get(&key.tenant_id).into_iter().flatten();
-    let stored: Vec<u8> = landed
+    let stored: Vec<u8> = state
+        .landed_for(key)
         .filter(|(id, _)| range.contains(*id) && !is_in_gap(chain, **id))
         .flat_map(|(_, raw)| raw.iter().copied())
         .collect();

@@ -1,9 +1,14 @@
 //! The erasure of a tenant: its state in a history, and what must not be left.
 
-use domain::{archive::TenantSegments, block::BlockId, tenant::TenantId, time::Timestamp};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use domain::{
+    archive::TenantSegments, block::BlockId, configuration::ConfigurationKey, tenant::TenantId, time::Timestamp,
+};
 use export_engine::ports::PortError;
 
-use crate::world::WorldState;
+use crate::world::{RunItems, WorldState};
 
 /// The tenant that is erased, from the beginning until everything has ended that was in progress.
 #[derive(Debug, Default)]
@@ -11,6 +16,10 @@ pub(crate) struct ErasureState {
     erased: Option<ErasedTenant>,
     /// The segments that were erased, in all buckets.
     pub(crate) segments: u64,
+    /// The exports of the tenant as they were when they were erased. What they delivered stays in the customer's bucket.
+    pub(crate) exports: BTreeMap<ConfigurationKey, RunItems>,
+    /// The blocks that these exports could read, once the erasure has ended.
+    landed: BTreeMap<BlockId, Bytes>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,9 +51,10 @@ impl WorldState {
     /// Ends an erasure: what is still stored of the tenant was received since, and has to be kept and exported from now on.
     pub(crate) fn end_erasure(&mut self) {
         let Some(ErasedTenant { tenant, .. }) = self.erasure.erased.take() else { return };
-        let Self { landed, blocks, archive, .. } = self;
+        let Self { landed, blocks, archive, erasure, .. } = self;
         let of_tenant: Vec<_> = blocks.iter().filter(|((owner, _), _)| *owner == tenant).map(|(_, of)| of).collect();
         if let Some(landed) = landed.get_mut(&tenant) {
+            erasure.landed.clone_from(landed);
             landed.retain(|id, _| of_tenant.iter().any(|blocks| blocks.contains_key(id)) || archive.has(&tenant, *id));
         }
     }
@@ -67,6 +77,13 @@ impl WorldState {
             self.runs.keys().chain(self.configurations.keys()).chain(self.replays.keys()).chain(self.repairs.keys());
         let exports = keys.filter(|key| key.tenant_id == *tenant).map(|key| format!("something of the export {key}"));
         blocks.chain(references).chain(objects).chain(corrupt).chain(exports).collect()
+    }
+
+    /// Returns the blocks that were ever stored for an export, and every one of which it has to deliver.
+    pub(crate) fn landed_for(&self, key: &ConfigurationKey) -> impl Iterator<Item = (&BlockId, &Bytes)> {
+        let is_erased = self.erasure.exports.contains_key(key) && !self.erasure.landed.is_empty();
+        let of_erased = is_erased.then_some(&self.erasure.landed);
+        of_erased.or_else(|| self.landed.get(&key.tenant_id)).into_iter().flatten()
     }
 
     /// Returns whether a failure is what has to happen: blocks may be gone, a reference is, or the tenant is being erased.

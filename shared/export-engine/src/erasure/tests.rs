@@ -59,7 +59,7 @@ fn bucket(name: &str) -> BucketName {
 
 /// Takes one, if there is one.
 fn take(count: &mut u64) -> u64 {
-    let taken = 1.min(*count);
+    let taken = (*count).min(1);
     *count -= taken;
     taken
 }
@@ -142,7 +142,7 @@ async fn a_segment_that_counts_meanwhile_is_erased_as_a_whole() {
 #[tokio::test]
 async fn an_erasure_without_time_counts_what_it_has_erased_and_signs_nothing() {
     let store = Store::new(200, 3);
-    let (counts, result) = store.erase(Duration::from_secs(60)).await;
+    let (counts, result) = store.erase(Duration::from_mins(1)).await;
     assert!(matches!(result, Err(ErasureStop::OutOfTime)), "{result:?}");
     assert!(counts.blocks > 0 && counts.segments == 0, "{counts:?}");
     assert_eq!(store.state.lock().unwrap().blocks, 200 - counts.blocks);

@@ -20,15 +20,11 @@ impl ItemEraser for Ports {
         };
         let owner = tenant.clone();
         let list = move |state: &mut WorldState| {
-            Ok(match &of_shard {
-                Some(name) => {
-                    state.blocks.get(name).into_iter().flatten().map(|(id, _)| *id).take(PAGE_BLOCKS).collect()
-                }
-                None => {
-                    let references = state.archive.references.keys().filter(|(of, _)| *of == owner);
-                    references.map(|(_, id)| *id).take(PAGE_BLOCKS).collect::<Vec<_>>()
-                }
-            })
+            if let Some(name) = &of_shard {
+                return Ok(state.blocks.get(name).into_iter().flatten().map(|(id, _)| *id).take(PAGE_BLOCKS).collect());
+            }
+            let references = state.archive.references.keys().filter(|(of, _)| *of == owner);
+            Ok(references.map(|(_, id)| *id).take(PAGE_BLOCKS).collect::<Vec<_>>())
         };
         let listed = self.repeated("list events to erase", list).await?;
         let count = listed.len() as u64;
@@ -59,20 +55,20 @@ impl SegmentEraser for Ports {
             let prefixes: Vec<_> = TenantSegments(&tenant).prefixes().collect();
             let references = &state.archive.references;
             let is_listed = |key: &str| {
-                let mut referenced = references.values().map(|segment| segment.object_key.as_str());
+                let mut named = references.values().map(|segment| segment.object_key.as_str());
                 prefixes.iter().any(|prefix| key.starts_with(prefix))
-                    && (!is_by_reference || referenced.any(|referenced| referenced == key))
+                    && (!is_by_reference || named.any(|named| named == key))
             };
             let objects = state.archive.objects.keys().filter(|(name, key)| *name == bucket && is_listed(key));
             Ok(objects.take(PAGE_BLOCKS).cloned().collect::<Vec<_>>())
         };
-        let listed = self.repeated("list segments to erase", list).await?;
-        let count = listed.len() as u64;
+        let found = self.repeated("list segments to erase", list).await?;
+        let count = found.len() as u64;
         if count == 0 {
             return Ok(0);
         }
         let delete = move |state: &mut WorldState| {
-            for name in &listed {
+            for name in &found {
                 state.erasure.segments += u64::from(state.archive.objects.remove(name).is_some());
             }
             Ok(())
@@ -145,7 +141,10 @@ impl Ports {
     async fn erase_run(&self, key: &ConfigurationKey) -> Result<(), PortError> {
         let key = key.clone();
         let delete = move |state: &mut WorldState| {
-            state.runs.remove(&key);
+            // A run that had read its configuration before may have begun another one. It delivers nothing.
+            if let Some(items) = state.runs.remove(&key) {
+                state.erasure.exports.entry(key.clone()).or_insert(items);
+            }
             Ok(())
         };
         self.repeated("erase run", delete).await

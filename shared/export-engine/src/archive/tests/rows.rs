@@ -5,7 +5,7 @@ use super::*;
 /// The registry rows of many tenants.
 #[derive(Default)]
 pub(super) struct Rows {
-    rows: Mutex<BTreeMap<TenantId, ArchiveRow>>,
+    table: Mutex<BTreeMap<TenantId, ArchiveRow>>,
     /// True if the first shard has a row that can't be read.
     pub(super) has_unreadable: bool,
     /// The tenants whose archive was moved, in order.
@@ -14,13 +14,13 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(rows: impl IntoIterator<Item = ArchiveRow>) -> Self {
-        let rows = rows.into_iter().map(|row| (row.tenant.clone(), row)).collect();
-        Self { rows: Mutex::new(rows), ..Self::default() }
+        let table = rows.into_iter().map(|row| (row.tenant.clone(), row)).collect();
+        Self { table: Mutex::new(table), ..Self::default() }
     }
 
     /// Returns all rows, in the order of the tenants.
     pub(super) fn all(&self) -> Vec<ArchiveRow> {
-        self.rows.lock().unwrap().values().cloned().collect()
+        self.table.lock().unwrap().values().cloned().collect()
     }
 }
 
@@ -33,7 +33,7 @@ impl ArchiveRecords for Rows {
     }
 
     async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
-        Ok(self.rows.lock().unwrap().get(tenant).cloned())
+        Ok(self.table.lock().unwrap().get(tenant).cloned())
     }
 
     async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
@@ -46,14 +46,14 @@ impl ArchiveRecords for Rows {
         next: &ArchiveRow,
         _segment: Option<&SegmentReference>,
     ) -> Result<bool, PortError> {
-        let mut rows = self.rows.lock().unwrap();
+        let mut rows = self.table.lock().unwrap();
         assert_eq!(rows.insert(current.tenant.clone(), next.clone()).as_ref(), Some(current));
         self.moved.lock().unwrap().push(current.tenant.clone());
         Ok(true)
     }
 
     async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
-        let mut rows = self.rows.lock().unwrap();
+        let mut rows = self.table.lock().unwrap();
         let row = rows.get_mut(&current.tenant).unwrap();
         assert_eq!(row.extended_through, current.extended_through);
         row.extended_through = Some(through);

@@ -1,6 +1,6 @@
 //! The turns of many tenants, and rows that can't be read.
 
-use super::{rows::Rows, *};
+use super::*;
 use crate::archive::archiver::MAX_TENANTS;
 
 /// The rows of many tenants. Each has a block an hour, if they have any.
