@@ -51,7 +51,9 @@ impl ConfigurationStore for Ports {
         let (key, report) = (key.clone(), report.clone());
         let effect = move |state: &mut WorldState| {
             let has_digest = state.runs.get(&key).is_some_and(|items| items.state.head.is_some());
-            if !has_digest && (report.has_exported || report.exported_through.is_some()) {
+            // Its state may be erased since.
+            let is_erased = state.erasure.concerns(&key.tenant_id);
+            if !has_digest && !is_erased && (report.has_exported || report.exported_through.is_some()) {
                 state.violations.push(format!("{key}: reports an export and has no digest"));
             }
             if let Some(configuration) = state.configurations.get_mut(&key) {
