@@ -202,6 +202,7 @@ ARCHIVE_ATTRIBUTES = {
     "archivedThrough",
     "segmentsThrough",
     "extendedThrough",
+    "keptThrough",
 }
 
 

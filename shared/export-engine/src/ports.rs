@@ -16,7 +16,9 @@ mod shared;
 mod signer;
 
 pub use self::{
-    archive::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PutSegmentOutcome, SegmentStore},
+    archive::{
+        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, PutSegmentOutcome, RowPosition, SegmentStore,
+    },
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,

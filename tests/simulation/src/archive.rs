@@ -55,7 +55,9 @@ pub(crate) struct ArchiveState {
     pub(crate) backup: BTreeMap<(TenantId, BlockId), (Shard, StoredBlock)>,
     /// A reference that somebody has deleted, until it is restored.
     pub(crate) lost: Option<((TenantId, BlockId), SegmentReference)>,
-    /// True once a reference was lost.
+    /// The row that somebody has deleted or set back, until it is restored.
+    pub(crate) lost_row: Option<ArchiveRow>,
+    /// True once a reference or a row was lost.
     pub(crate) has_lost: bool,
     /// The full expiry of blocks with the short one.
     pub(crate) full_expires_at: BTreeMap<(TenantId, BlockId), Timestamp>,
@@ -89,7 +91,7 @@ impl ArchiveState {
                 ((name, key), bytes)
             })
             .collect();
-        for row in self.rows.values_mut() {
+        for row in self.rows.values_mut().chain(&mut self.lost_row) {
             row.bucket = Some(first.clone());
         }
     }

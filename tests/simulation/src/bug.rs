@@ -80,6 +80,8 @@ pub enum KnownBug {
     LateRescueOpensGate,
     /// A reference that is missing counts as expired although its blocks are not.
     LostReferenceExpires,
+    /// Nobody looks for segments that a row does not count.
+    LostRowHidesArchive,
     /// Nobody compares the bucket of a row with the stack's.
     ForeignBucketIgnored,
     /// The archive of a tenant moves whatever another archiver has done since.

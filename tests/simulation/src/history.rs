@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 pub(crate) use self::repairs::places_of_window;
 use self::{
-    archive::{accept, archive, change_bucket, lose_reference, rescue},
+    archive::{accept, archive, change_bucket, lose_reference, lose_row, rescue},
     erasure::erase_tenant,
     filters::set_first_filters,
     people::{calm_down, disturb, operate},
@@ -70,6 +70,7 @@ async fn play(seed: u64, bug: Option<KnownBug>) -> HistoryOutcome {
         tokio::spawn(rescue(Arc::clone(&world), scenario));
         tokio::spawn(accept(Arc::clone(&world)));
         tokio::spawn(lose_reference(Arc::clone(&world), storm));
+        tokio::spawn(lose_row(Arc::clone(&world), storm));
         tokio::spawn(change_bucket(Arc::clone(&world), storm));
     }
     tokio::spawn(schedule(Arc::clone(&world), scenario, keys.clone()));

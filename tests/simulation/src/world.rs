@@ -41,6 +41,8 @@ const OCSF_SEED: u64 = 0x0C5F_0C5F;
 const ARCHIVE_SEED: u64 = 0xA7C4_17E5;
 /// The same for the erasure.
 const ERASURE_SEED: u64 = 0xE7A5_07E5;
+/// The same for lost rows of the archive.
+const ROW_SEED: u64 = 0x0105_7209;
 
 /// The time after which a caller gives up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,6 +68,8 @@ pub(crate) struct WorldState {
     pub(crate) ocsf_files: OcsfFiles,
     /// Decides on the archive alone, for the same reason.
     pub(crate) archive_chance: Chance,
+    /// Decides on lost rows of the archive alone, for the same reason.
+    pub(crate) row_chance: Chance,
     pub(crate) archive: ArchiveState,
     /// Decides on the erasure of a tenant alone, for the same reason.
     pub(crate) erasure_chance: Chance,
@@ -202,6 +206,7 @@ impl World {
             ocsf_chance: Chance::new(seed.rotate_left(16) ^ OCSF_SEED),
             ocsf_files: OcsfFiles::default(),
             archive_chance: Chance::new(seed.rotate_left(16) ^ ARCHIVE_SEED),
+            row_chance: Chance::new(seed.rotate_left(16) ^ ROW_SEED),
             archive: ArchiveState::default(),
             erasure_chance: Chance::new(seed.rotate_left(16) ^ ERASURE_SEED),
             erasure: ErasureState::default(),

@@ -10,7 +10,7 @@ use domain::{
     export_run::BlockRange,
     time::Timestamp,
 };
-use export_engine::ports::{ArchiveRecords, ArchiveReset, BlockExpiry, ErrorKind};
+use export_engine::ports::{AdvanceOutcome, ArchiveRecords, ArchiveReset, BlockExpiry, RowPosition};
 use host::{Machine, Random};
 
 use crate::support::{RETENTION, Store, Table, now};
@@ -38,6 +38,11 @@ impl Store {
     async fn found_row(&self) -> Option<ArchiveRow> {
         self.archive().archive_row(&self.tenant).await.unwrap()
     }
+}
+
+/// Returns the row after a rescue.
+fn extended(row: &ArchiveRow, through: BlockId) -> ArchiveRow {
+    ArchiveRow { extended_through: Some(through), ..row.clone() }
 }
 
 /// Returns the reference to the segment of the hour after what the row has archived.
@@ -76,7 +81,8 @@ async fn a_row_is_created_once_and_listed_in_its_shard() {
         }
     }
     assert_eq!(listed.iter().filter(|found| **found == row).count(), 1);
-    let after_it = store.archive().archive_rows(shard, Some(&store.tenant)).await.unwrap();
+    let after_it = RowPosition::new(store.tenant.to_string());
+    let after_it = store.archive().archive_rows(shard, Some(&after_it)).await.unwrap();
     assert!(after_it.rows.into_iter().all(|found| found.unwrap().tenant > store.tenant));
     let item = &store.items(Table::Events, &shard.to_string()).await[store.tenant.as_str()];
     assert_eq!(store.expiry(Table::Events, item).await, Some(row.expires_at));
@@ -89,25 +95,26 @@ async fn a_segment_and_its_row_are_written_both_or_neither() {
     let (archive, row) = (store.archive(), store.created_row().await);
     let segment = next_segment(&row);
     let next = row.past(&segment, &TIMES);
-    assert_eq!(archive.advance_archive(&row, &next, Some(&segment)).await, Ok(true));
+    assert_eq!(archive.advance_archive(&row, &next, Some(&segment)).await, Ok(AdvanceOutcome::Done));
     assert_eq!(store.found_row().await, Some(next.clone()));
     let all = BlockRange { first: row.archived_from, end: next.archived_through };
     assert_eq!(archive.segments(&store.tenant, all).await, Ok(vec![segment.clone()]));
 
     // Another archiver that still has the earlier row.
     let late = SegmentReference { object_key: "another".to_owned(), ..segment.clone() };
-    assert_eq!(archive.advance_archive(&row, &row.past(&late, &TIMES), Some(&late)).await, Ok(false));
+    assert_eq!(archive.advance_archive(&row, &row.past(&late, &TIMES), Some(&late)).await, Ok(AdvanceOutcome::Moved));
     let empty = row.past_nothing(segment.covers.end.next());
-    assert_eq!(archive.advance_archive(&row, &empty, None).await, Ok(false));
+    assert_eq!(archive.advance_archive(&row, &empty, None).await, Ok(AdvanceOutcome::Moved));
     assert_eq!(archive.segments(&store.tenant, all).await, Ok(vec![segment.clone()]));
     assert_eq!(store.found_row().await, Some(next.clone()));
 
     // A reference under a row that was not moved is somebody else's.
     let foreign = archive.advance_archive(&next, &next.past_nothing(segment.covers.end), Some(&segment)).await;
-    assert_eq!(foreign.unwrap_err().kind, ErrorKind::Internal);
+    assert_eq!(foreign, Ok(AdvanceOutcome::ReferenceExists));
+    assert_eq!(store.found_row().await, Some(next.clone()));
 
     let further = next.past_nothing(BlockId::lowest_at(now()));
-    assert_eq!(archive.advance_archive(&next, &further, None).await, Ok(true));
+    assert_eq!(archive.advance_archive(&next, &further, None).await, Ok(AdvanceOutcome::Done));
     assert_eq!(store.found_row().await, Some(further));
 }
 
@@ -122,16 +129,22 @@ async fn a_row_notes_its_bucket_and_moves_in_that_bucket_alone() {
 
     // An earlier release has written the row; the next advance notes the bucket.
     let noted = ArchiveRow { bucket: Some(bucket()), ..row.past_nothing(row.archived_through.next()) };
-    assert_eq!(archive.advance_archive(&row, &noted, None).await, Ok(true));
+    assert_eq!(archive.advance_archive(&row, &noted, None).await, Ok(AdvanceOutcome::Done));
     assert_eq!(archive.archive_bucket(&store.tenant).await, Ok(Some(bucket())));
     let other = ArchiveRow { bucket: BucketName::parse("other").ok(), ..noted.clone() };
     let (segment, through) = (next_segment(&noted), noted.archived_through.next());
     for stale in [ArchiveRow { bucket: None, ..noted.clone() }, other] {
-        assert_eq!(archive.advance_archive(&stale, &stale.past_nothing(through), None).await, Ok(false));
+        assert_eq!(
+            archive.advance_archive(&stale, &stale.past_nothing(through), None).await,
+            Ok(AdvanceOutcome::Moved)
+        );
         let moved = archive.advance_archive(&stale, &stale.past(&segment, &TIMES), Some(&segment)).await;
-        assert_eq!(moved, Ok(false));
+        assert_eq!(moved, Ok(AdvanceOutcome::Moved));
     }
-    assert_eq!(archive.advance_archive(&noted, &noted.past(&segment, &TIMES), Some(&segment)).await, Ok(true));
+    assert_eq!(
+        archive.advance_archive(&noted, &noted.past(&segment, &TIMES), Some(&segment)).await,
+        Ok(AdvanceOutcome::Done)
+    );
     assert_eq!(store.found_row().await, Some(noted.past(&segment, &TIMES)));
 }
 
@@ -142,8 +155,11 @@ async fn no_row_is_moved_where_there_is_none() {
     let row = store.new_row();
     let segment = next_segment(&row);
     let archive = store.archive();
-    assert_eq!(archive.advance_archive(&row, &row.past(&segment, &TIMES), Some(&segment)).await, Ok(false));
-    assert_eq!(archive.extend_archive_row(&row, segment.covers.end).await, Ok(false));
+    assert_eq!(
+        archive.advance_archive(&row, &row.past(&segment, &TIMES), Some(&segment)).await,
+        Ok(AdvanceOutcome::Moved)
+    );
+    assert_eq!(archive.extend_archive_row(&row, &extended(&row, segment.covers.end)).await, Ok(false));
     assert_eq!(archive.reset_archive_row(&row).await, Ok(()));
     assert_eq!(store.found_row().await, None);
     assert!(store.items(Table::Events, &segment_partition(&store.tenant)).await.is_empty());
@@ -158,7 +174,7 @@ async fn the_segments_of_a_range_are_those_that_cover_some_of_it() {
     for _ in 0..4 {
         let segment = next_segment(&row);
         let next = row.past(&segment, &TIMES);
-        assert_eq!(archive.advance_archive(&row, &next, Some(&segment)).await, Ok(true));
+        assert_eq!(archive.advance_archive(&row, &next, Some(&segment)).await, Ok(AdvanceOutcome::Done));
         (row, segments) = (next, [segments, vec![segment]].concat());
     }
     let (first, last) = (segments[1].covers.first, segments[2].covers.end);
@@ -178,13 +194,20 @@ async fn a_rescue_moves_its_own_mark_and_an_archiver_leaves_it() {
     let store = Store::new();
     let (archive, row) = (store.archive(), store.created_row().await);
     let (one, two) = (row.archived_through.next(), row.archived_through.next().next());
-    assert_eq!(archive.extend_archive_row(&row, one).await, Ok(true));
-    assert_eq!(archive.extend_archive_row(&row, two).await, Ok(false), "another rescue was faster");
-    let extended = ArchiveRow { extended_through: Some(one), ..row.clone() };
-    assert_eq!(archive.extend_archive_row(&extended, two).await, Ok(true));
+    let first = extended(&row, one);
+    assert_eq!(archive.extend_archive_row(&row, &first).await, Ok(true));
+    assert_eq!(archive.extend_archive_row(&row, &extended(&row, two)).await, Ok(false), "another rescue was faster");
+    let second = extended(&first, two);
+    assert_eq!(archive.extend_archive_row(&first, &second).await, Ok(true));
+    let late = ArchiveRow { kept_through: Some(two.next()), ..second.clone() };
+    assert_eq!(archive.extend_archive_row(&second, &late).await, Ok(true));
+    assert_eq!(archive.extend_archive_row(&second, &extended(&second, two.next())).await, Ok(false));
+    let later = ArchiveRow { kept_through: Some(two.next().next()), ..late.clone() };
+    assert_eq!(archive.extend_archive_row(&late, &later).await, Ok(true));
     let moved = row.past_nothing(BlockId::lowest_at(now()));
-    assert_eq!(archive.advance_archive(&row, &moved, None).await, Ok(true));
-    assert_eq!(store.found_row().await, Some(ArchiveRow { extended_through: Some(two), ..moved }));
+    assert_eq!(archive.advance_archive(&row, &moved, None).await, Ok(AdvanceOutcome::Done));
+    let ArchiveRow { extended_through, kept_through, .. } = later;
+    assert_eq!(store.found_row().await, Some(ArchiveRow { extended_through, kept_through, ..moved }));
 }
 
 #[tokio::test]
@@ -192,14 +215,16 @@ async fn a_rescue_moves_its_own_mark_and_an_archiver_leaves_it() {
 async fn an_erased_tenants_row_begins_again() {
     let store = Store::new();
     let (archive, row) = (store.archive(), store.created_row().await);
-    assert_eq!(archive.extend_archive_row(&row, row.archived_through.next()).await, Ok(true));
+    let through = Some(row.archived_through.next());
+    let rescued = ArchiveRow { extended_through: through, kept_through: through, ..row.clone() };
+    assert_eq!(archive.extend_archive_row(&row, &rescued).await, Ok(true));
     let second = now().floor_to(Duration::from_secs(1));
     let fresh = ArchiveRow::after_erasure(store.tenant.clone(), bucket(), second, RETENTION, &TIMES);
     assert_eq!(archive.reset_archive_row(&fresh).await, Ok(()));
     assert_eq!(store.found_row().await, Some(fresh));
     let segment = next_segment(&row);
     let late = archive.advance_archive(&row, &row.past(&segment, &TIMES), Some(&segment)).await;
-    assert_eq!(late, Ok(false), "an archiver that worked on the earlier archive");
+    assert_eq!(late, Ok(AdvanceOutcome::Moved), "an archiver that worked on the earlier archive");
 }
 
 #[tokio::test]

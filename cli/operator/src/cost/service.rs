@@ -639,12 +639,13 @@ mod tests {
             (number("Type: AWS::KMS::Key\n"), KEYS),
             (number("Type: AWS::CloudWatch::Alarm\n"), ALARMS),
             (number("Type: AWS::CloudWatch::Dashboard\n"), DASHBOARDS),
-            // Those of the converter and of the archiver make the metrics of the exporter's, and so does one of the housekeeper's.
+            // Those of the converter and of the archiver make the metrics of the exporter's, and so do two of the housekeeper's.
             (
                 number("Type: AWS::Logs::MetricFilter\n")
                     - number("LogGroupName: !Ref ConverterLogGroup\n")
                     - number("LogGroupName: !Ref ArchiverLogGroup\n")
-                    - number("  HousekeeperArchiveBehindMetric:\n"),
+                    - number("  HousekeeperArchiveBehindMetric:\n")
+                    - number("  HousekeeperSegmentDamagedMetric:\n"),
                 METRIC_FILTERS,
             ),
             // Without topics and rules, their two queues are not polled.

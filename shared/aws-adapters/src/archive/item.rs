@@ -19,6 +19,7 @@ pub(super) const ARCHIVED_FROM: &str = "archivedFrom";
 pub(super) const ARCHIVED_THROUGH: &str = "archivedThrough";
 pub(super) const SEGMENTS_THROUGH: &str = "segmentsThrough";
 pub(super) const EXTENDED_THROUGH: &str = "extendedThrough";
+pub(super) const KEPT_THROUGH: &str = "keptThrough";
 const FIRST_BLOCK: &str = "firstBlock";
 const OBJECT_KEY: &str = "objectKey";
 const LENGTH: &str = "length";
@@ -28,12 +29,12 @@ const LEFT_OUT: &str = "leftOut";
 
 /// Returns the key of a tenant's row.
 pub(super) fn row_key(tenant: &TenantId) -> Item {
-    row_key_in(RegistryShard::of(tenant), tenant)
+    row_key_in(RegistryShard::of(tenant), tenant.as_str())
 }
 
-/// Returns the key of the row that a tenant has or would have in a shard.
-pub(super) fn row_key_in(shard: RegistryShard, tenant: &TenantId) -> Item {
-    item([(PARTITION, text(shard)), (BLOCK_ID, text(tenant))])
+/// Returns the key of the row with this sort key in a shard.
+pub(super) fn row_key_in(shard: RegistryShard, key: &str) -> Item {
+    item([(PARTITION, text(shard)), (BLOCK_ID, text(key))])
 }
 
 pub(super) fn of_row(row: &ArchiveRow) -> Item {
@@ -48,6 +49,7 @@ pub(super) fn of_row(row: &ArchiveRow) -> Item {
     );
     found.extend(row.bucket.as_ref().map(|bucket| (BUCKET.to_owned(), text(bucket))));
     found.extend(row.extended_through.map(|extended| (EXTENDED_THROUGH.to_owned(), text(extended))));
+    found.extend(row.kept_through.map(|kept| (KEPT_THROUGH.to_owned(), text(kept))));
     found
 }
 
@@ -61,6 +63,7 @@ pub(super) fn to_row(found: &Item) -> Result<ArchiveRow, MalformedItem> {
         archived_through: id(ARCHIVED_THROUGH)?,
         segments_through: id(SEGMENTS_THROUGH)?,
         extended_through: attributes.optional(EXTENDED_THROUGH, |text| BlockId::parse(text).ok())?,
+        kept_through: attributes.optional(KEPT_THROUGH, |text| BlockId::parse(text).ok())?,
         expires_at: attributes.optional_seconds(EXPIRES_AT)?.ok_or(MalformedItem { attribute: EXPIRES_AT })?,
     })
 }
@@ -135,7 +138,8 @@ mod tests {
     #[test]
     fn a_row_comes_back_from_its_item() {
         for (bucket, extended_through) in [(None, None), (row().bucket, Some(BlockId::lowest_at(now())))] {
-            let row = ArchiveRow { bucket, extended_through, ..row() };
+            let kept_through = extended_through.map(BlockId::next);
+            let row = ArchiveRow { bucket, extended_through, kept_through, ..row() };
             assert_eq!(to_row(&of_row(&row)), Ok(row));
         }
     }

@@ -12,11 +12,13 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use export_engine::ports::{ArchiveRecords, ArchiveReset, ArchiveRowPage, BlockExpiry, PortError};
+use export_engine::ports::{
+    AdvanceOutcome, ArchiveRecords, ArchiveReset, ArchiveRowPage, BlockExpiry, PortError, RowPosition,
+};
 
 use super::item::{
-    self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, SEGMENTS_THROUGH, of_row, of_segment, row_key,
-    to_bucket, to_row, to_segment,
+    self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, KEPT_THROUGH, SEGMENTS_THROUGH, of_row,
+    of_segment, row_key, to_bucket, to_row, to_segment,
 };
 use crate::{
     dynamodb::{
@@ -31,8 +33,8 @@ use crate::{
 };
 
 /// The attributes of a row. The housekeeper's role permits no others, nor do the policies that the operator program prints.
-pub const ROW_PROJECTION: &str =
-    "#partition, #blockId, #bucket, #archivedFrom, #archivedThrough, #segmentsThrough, #extendedThrough, #expiresAt";
+pub const ROW_PROJECTION: &str = "#partition, #blockId, #bucket, #archivedFrom, #archivedThrough, #segmentsThrough, \
+     #extendedThrough, #keptThrough, #expiresAt";
 
 /// The attributes of a row that say where its segments are.
 const BUCKET_PROJECTION: &str = "#partition, #blockId, #bucket";
@@ -98,12 +100,19 @@ fn read_row(found: &Item) -> Result<ArchiveRow, PortError> {
 }
 
 impl ArchiveRecords for ArchiveTable {
-    async fn archive_rows(&self, shard: RegistryShard, after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+    async fn archive_rows(
+        &self,
+        shard: RegistryShard,
+        after: Option<&RowPosition>,
+    ) -> Result<ArchiveRowPage, PortError> {
         let operation = "dynamodb:Query (archive rows)";
         let key = Expression::new("#partition = :partition").with("partition", text(shard));
         let query = Query::new(key).project(ROW_PROJECTION).limit(PAGE_ROWS);
-        let page = self.table.page(operation, &query, after.map(|tenant| item::row_key_in(shard, tenant))).await?;
-        let next = page.next.as_ref().map(|key| Attributes(key).required(BLOCK_ID, |text| TenantId::parse(text).ok()));
+        let page = self
+            .table
+            .page(operation, &query, after.map(|position| item::row_key_in(shard, position.as_str())))
+            .await?;
+        let next = page.next.as_ref().map(|key| Attributes(key).text(BLOCK_ID).map(RowPosition::new));
         Ok(ArchiveRowPage { rows: page.items.iter().map(read_row).collect(), next: next.transpose()? })
     }
 
@@ -122,7 +131,7 @@ impl ArchiveRecords for ArchiveTable {
         current: &ArchiveRow,
         next: &ArchiveRow,
         segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<AdvanceOutcome, PortError> {
         let operation = "move archive";
         let changes = Changes::default()
             .set_or_remove(BUCKET, next.bucket.as_ref().map(text))
@@ -141,27 +150,37 @@ impl ArchiveRecords for ArchiveTable {
         let is_current =
             is_current.with("from", text(current.archived_from)).with("through", text(current.archived_through));
         let update = Write::update(row_key(&current.tenant), changes).when(is_current);
-        let Some(segment) = segment else { return Ok(self.table.write(operation, update).await?.is_done()) };
+        let Some(segment) = segment else {
+            let is_done = self.table.write(operation, update).await?.is_done();
+            return Ok(if is_done { AdvanceOutcome::Done } else { AdvanceOutcome::Moved });
+        };
         let put = Write::put(of_segment(&current.tenant, segment)).when(Expression::new(IS_ABSENT));
         let writes = [update, put].map(|write| write.part(&self.table.name));
-        match self.table.transact(operation, parts(operation, writes)?).await? {
-            TransactionOutcome::Done => Ok(true),
-            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => Ok(false),
-            TransactionOutcome::Refused(_) => {
-                let detail = format!("{} of {} is there under a row that was not moved", segment.id(), current.tenant);
-                Err(PortError::internal(operation, detail))
-            }
-        }
+        Ok(match self.table.transact(operation, parts(operation, writes)?).await? {
+            TransactionOutcome::Done => AdvanceOutcome::Done,
+            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => AdvanceOutcome::Moved,
+            TransactionOutcome::Refused(_) => AdvanceOutcome::ReferenceExists,
+        })
     }
 
-    async fn extend_archive_row(&self, current: &ArchiveRow, extended_through: BlockId) -> Result<bool, PortError> {
-        let is_current = match current.extended_through {
-            Some(extended) => Expression::new("#archivedFrom = :from AND #extendedThrough = :extended")
-                .with("extended", text(extended)),
-            None => Expression::new("#archivedFrom = :from AND attribute_not_exists(#extendedThrough)"),
-        };
-        let is_current = is_current.with("from", text(current.archived_from));
-        let changes = Changes::default().set(EXTENDED_THROUGH, text(extended_through));
+    async fn extend_archive_row(&self, current: &ArchiveRow, next: &ArchiveRow) -> Result<bool, PortError> {
+        let marks = [
+            ("#extendedThrough", "extended", current.extended_through),
+            ("#keptThrough", "kept", current.kept_through),
+        ];
+        let conditions = marks.map(|(name, placeholder, mark)| match mark {
+            Some(_) => format!(" AND {name} = :{placeholder}"),
+            None => format!(" AND attribute_not_exists({name})"),
+        });
+        let is_current = Expression::new(format!("#archivedFrom = :from{}", conditions.concat()))
+            .with("from", text(current.archived_from));
+        let is_current = marks.into_iter().fold(is_current, |condition, (_, placeholder, mark)| match mark {
+            Some(mark) => condition.with(placeholder, text(mark)),
+            None => condition,
+        });
+        let changes = Changes::default()
+            .set_or_remove(EXTENDED_THROUGH, next.extended_through.map(text))
+            .set_or_remove(KEPT_THROUGH, next.kept_through.map(text));
         let update = Write::update(row_key(&current.tenant), changes).when(is_current);
         Ok(self.table.write("dynamodb:UpdateItem (archive row)", update).await?.is_done())
     }
@@ -210,6 +229,7 @@ impl ArchiveReset for ArchiveTable {
             .set(ARCHIVED_THROUGH, text(row.archived_through))
             .set(SEGMENTS_THROUGH, text(row.segments_through))
             .set_or_remove(EXTENDED_THROUGH, row.extended_through.map(text))
+            .set_or_remove(KEPT_THROUGH, row.kept_through.map(text))
             .set(EXPIRES_AT, seconds(row.expires_at));
         // The update of an item that is not there would create one.
         let update = Write::update(row_key(&row.tenant), changes).when(Expression::new(IS_THERE));
@@ -249,7 +269,10 @@ impl BlockExpiry for ArchiveTable {
             }
         }
         self.table.write_each("dynamodb:UpdateItem (expiry)", MAX_CONCURRENT_UPDATES, updates.into_iter()).await?;
-        let last = page.next.as_ref().map(read_id).transpose()?;
-        Ok(last.map(BlockId::next))
+        let last = page.next.as_ref().map(|key| Attributes(key).text(BLOCK_ID)).transpose()?;
+        Ok(last.and_then(|key| BlockId::first_after(&key)).filter(|rest| *rest < range.end))
     }
 }
+
+#[cfg(test)]
+mod tests;

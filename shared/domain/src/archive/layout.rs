@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{registry::ArchiveRow, times::ArchiveTimes};
+use super::{registry::ArchiveRow, segment::SegmentReference, times::ArchiveTimes};
 use crate::{block::BlockId, export_run::BlockRange, time::Timestamp};
 
 /// A part of a range, and where its blocks are.
@@ -46,7 +46,7 @@ impl BlockLayout {
     }
 
     /// Returns the layout of a range, by the registry row of its tenant. `None`: there is none, and every block is in the table
-    /// with the full expiry.
+    /// with the full expiry. That the row does not say too little is checked with [`BlockLayout::without_segments`].
     ///
     /// Of what is archived, the youngest is read from the table, where it is sure to be. That depends on no setting, because
     /// blocks may have been written by others than the present ones.
@@ -72,6 +72,31 @@ impl BlockLayout {
         ];
         Ok(Self { parts: parts.into_iter().filter(|part| !part.range().is_empty()).collect() })
     }
+
+    /// Returns the ranges in which no segment may be that has not expired, if the table has the old blocks of a range, as its
+    /// layout says. A segment there means that the row says too little, or is lost: the blocks may be gone from the table.
+    ///
+    /// Before the start of an archive, segments of any age count: a lost row may have been created again later than the end of
+    /// the last segment, and blocks with the short expiry may be between them.
+    #[must_use]
+    pub fn without_segments(
+        row: Option<&ArchiveRow>,
+        range: BlockRange,
+        now: Timestamp,
+        times: &ArchiveTimes,
+    ) -> Vec<BlockRange> {
+        let old = table_start(now, times);
+        let from = row.map_or(old, |row| row.archived_from.min(old));
+        let mut ranges = Vec::new();
+        if range.first < from && !range.is_empty() {
+            ranges.push(BlockRange { first: BlockId::LOWEST, end: from });
+        }
+        if let Some(row) = row {
+            let rest = BlockRange { first: row.segments_through.max(range.first), end: range.end.min(old) };
+            ranges.extend((!rest.is_empty()).then_some(rest));
+        }
+        ranges
+    }
 }
 
 impl BlockPart {
@@ -93,6 +118,12 @@ impl ArchiveRow {
         let since = self.safe_through().max(range.first);
         let old = BlockId::lowest_at(now.saturating_sub(times.behind));
         if since < old.min(range.end) { Err(ArchiveBehind { since, age: times.behind }) } else { Ok(()) }
+    }
+
+    /// Returns whether the segment is one of those that the row counts.
+    #[must_use]
+    pub fn counts(&self, segment: &SegmentReference) -> bool {
+        self.archived_from <= segment.covers.first && segment.covers.end <= self.segments_through
     }
 }
 

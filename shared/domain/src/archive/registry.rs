@@ -61,6 +61,9 @@ pub struct ArchiveRow {
     /// Every block from the value of `archived_through` at the first rescue to here has the full expiry. `None`: nothing had to
     /// be rescued.
     pub extended_through: Option<BlockId>,
+    /// What is left of the blocks from [`ArchiveRow::safe_through`] to here has the full expiry, since a rescue that came too late:
+    /// some may be gone. `None`: no rescue came too late.
+    pub kept_through: Option<BlockId>,
     /// The row outlives every segment of the tenant, and every block with the short expiry that is not archived.
     pub expires_at: Timestamp,
 }
@@ -105,6 +108,7 @@ impl ArchiveRow {
             archived_through: start,
             segments_through: start,
             extended_through: None,
+            kept_through: None,
             expires_at: now.saturating_add(full).saturating_add(times.row_margin),
         }
     }
@@ -146,10 +150,12 @@ impl ArchiveRow {
     /// # Errors
     /// [`ImpossibleMarks`].
     pub fn check_marks(&self, now: Timestamp) -> Result<(), ImpossibleMarks> {
-        let Self { archived_from, segments_through, archived_through, .. } = self;
+        let Self { archived_from, segments_through, archived_through, extended_through, kept_through, .. } = self;
         let latest = BlockId::lowest_at(now.saturating_add(MAX_CLOCK_SKEW));
-        let is_possible =
-            archived_from <= segments_through && segments_through <= archived_through && *archived_through <= latest;
+        let rescued = [extended_through, kept_through].into_iter().flatten();
+        let is_possible = archived_from <= segments_through
+            && segments_through <= archived_through
+            && rescued.chain([archived_through]).all(|mark| *mark <= latest);
         if is_possible { Ok(()) } else { Err(ImpossibleMarks) }
     }
 
@@ -208,7 +214,7 @@ impl ArchiveRow {
     #[must_use]
     pub fn to_rescue(&self, now: Timestamp, times: &ArchiveTimes) -> Option<BlockRange> {
         let end = BlockId::lowest_at(now.saturating_sub(times.rescued_from_age));
-        let range = BlockRange { first: self.safe_through(), end };
+        let range = BlockRange { first: self.rescued_through(), end };
         (now.saturating_since(range.first.timestamp()) > times.rescued_after && !range.is_empty()).then_some(range)
     }
 
@@ -216,5 +222,17 @@ impl ArchiveRow {
     #[must_use]
     pub fn safe_through(&self) -> BlockId {
         self.extended_through.map_or(self.archived_through, |extended| extended.max(self.archived_through))
+    }
+
+    /// Returns the block before which no rescue has anything left to do: every block is archived, has the full expiry, or is gone.
+    #[must_use]
+    pub fn rescued_through(&self) -> BlockId {
+        self.kept_through.map_or(self.safe_through(), |kept| kept.max(self.safe_through()))
+    }
+
+    /// Returns whether some of the blocks that are neither archived nor have the full expiry may be deleted.
+    #[must_use]
+    pub fn has_losses(&self, now: Timestamp, times: &ArchiveTimes) -> bool {
+        self.safe_through() < times.surely_stored_from(now)
     }
 }

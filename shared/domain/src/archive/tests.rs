@@ -164,7 +164,10 @@ fn the_short_expiry_needs_a_fresh_archive_whose_row_outlives_the_block() {
     let future = ArchiveRow { archived_through: BlockId::lowest_at(now().saturating_add(DAY)), ..fresh.clone() };
     let unordered = ArchiveRow { segments_through: before(Duration::ZERO), ..fresh.clone() };
     let late = ArchiveRow { archived_from: before(Duration::ZERO), ..fresh.clone() };
-    for impossible in [future, unordered, late] {
+    let in_future = Some(BlockId::lowest_at(now().saturating_add(DAY)));
+    let extended = ArchiveRow { extended_through: in_future, ..fresh.clone() };
+    let kept = ArchiveRow { kept_through: in_future, ..fresh.clone() };
+    for impossible in [future, unordered, late, extended, kept] {
         assert_eq!(impossible.check_marks(now()), Err(ImpossibleMarks));
         assert_eq!(terms.expiry(Some(&impossible), &bucket(), now()), full);
     }
@@ -233,6 +236,53 @@ fn a_range_has_a_part_before_the_archive_the_archive_and_the_table() {
 }
 
 #[test]
+fn old_blocks_of_the_table_have_no_segment() {
+    let row = row(before(HOUR));
+    let without = |row: Option<&ArchiveRow>, first, end| {
+        BlockLayout::without_segments(row, BlockRange { first, end }, now(), &TIMES)
+    };
+    let before_it = |end| BlockRange { first: BlockId::LOWEST, end };
+    let (from, recent) = (row.archived_from, before(DAY * 5));
+    let (old, end) = (before(DAY * 60), before(HOUR * 2));
+    assert_eq!(without(Some(&row), old, end), [before_it(from)]);
+    // The archive has the old blocks, and the table the others.
+    assert_eq!(without(Some(&row), from, end), []);
+    // A row that is gone, or begins now.
+    assert_eq!(without(None, old, before(DAY * 50)), [before_it(recent)]);
+    assert_eq!(without(None, recent, end), []);
+    let start = before(Duration::ZERO);
+    let set_back = ArchiveRow { archived_from: start, archived_through: start, segments_through: start, ..row.clone() };
+    assert_eq!(without(Some(&set_back), old, old.next()), [before_it(recent)]);
+    // One that ends too early.
+    let short = ArchiveRow { segments_through: before(DAY * 20), ..row.clone() };
+    let rest = BlockRange { first: before(DAY * 20), end: recent };
+    assert_eq!(without(Some(&short), old, end), [before_it(from), rest]);
+    let rest = BlockRange { first: before(DAY * 9), end: before(DAY * 8) };
+    assert_eq!(without(Some(&short), rest.first, rest.end), [rest]);
+    assert_eq!(without(Some(&short), before(DAY * 4), end), []);
+}
+
+#[test]
+fn a_row_counts_the_segments_between_its_start_and_their_end() {
+    let row = row(before(HOUR));
+    let counts = |first, end| {
+        row.counts(&SegmentReference {
+            covers: BlockRange { first, end },
+            object_key: String::new(),
+            length: 1,
+            sha256: Hex32([7; 32]),
+            event_count: 1,
+            blocks: 1,
+            left_out: 0,
+            expires_at: now(),
+        })
+    };
+    let (from, through) = (row.archived_from, row.segments_through);
+    assert!(counts(from, through) && counts(from.next(), through.previous()));
+    assert!(!counts(from.previous(), through) && !counts(from, through.next()));
+}
+
+#[test]
 fn what_may_be_gone_is_an_error() {
     let dead = row(before(DAY * 10));
     let range = BlockRange { first: before(DAY * 30), end: before(HOUR) };
@@ -260,6 +310,10 @@ fn the_rescue_begins_after_three_days_and_goes_on_where_it_was() {
     // A tenant is rescued once a day, not with each sweep.
     assert_eq!(extended(DAY * 3).to_rescue(now(), &TIMES), None);
     assert_eq!(extended(DAY * 2).to_rescue(now(), &TIMES), None);
+    // What a late rescue kept is not kept again, and is not safe.
+    let kept = ArchiveRow { kept_through: Some(before(DAY * 3)), ..row(before(DAY * 9)) };
+    assert_eq!((kept.to_rescue(now(), &TIMES), kept.has_losses(now(), &TIMES)), (None, true));
+    assert_eq!(kept.safe_through(), before(DAY * 9));
     // That of an earlier rescue.
     assert_eq!(extended(DAY * 20).to_rescue(now(), &TIMES).unwrap().first, before(DAY * 4));
 }

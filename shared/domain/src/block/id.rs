@@ -23,6 +23,9 @@ impl BlockId {
     /// steps of one request can't reach into the next millisecond.
     const RANDOM_BITS: u32 = 79;
 
+    /// The lowest ID of all.
+    pub const LOWEST: Self = Self(Ulid(0));
+
     /// Returns the ID of a block stamped at `timestamp`, with the low 79 bits of `random`.
     #[must_use]
     pub fn from_parts(timestamp: Timestamp, random: u128) -> Self {
@@ -60,6 +63,23 @@ impl BlockId {
 
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Ulid::from_bytes(bytes))
+    }
+
+    /// Returns the first ID that sorts after a key of the events table, which may be malformed. `None`: there is none.
+    #[must_use]
+    pub fn first_after(key: &str) -> Option<Self> {
+        let end = Self::lowest_at(Timestamp::MAX).0.0;
+        // The order of IDs is that of their texts.
+        let (mut first, mut rest) = (0, end);
+        while first < rest {
+            let middle = first + (rest - first) / 2;
+            if &*Ulid(middle).array_to_str(&mut [0; ulid::ULID_LEN]) <= key {
+                first = middle + 1;
+            } else {
+                rest = middle;
+            }
+        }
+        (first < end).then_some(Self(Ulid(first)))
     }
 
     /// # Errors

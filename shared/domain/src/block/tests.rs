@@ -248,3 +248,20 @@ proptest! {
         let _ = block.inflate();
     }
 }
+
+proptest! {
+    /// The IDs from the first one after a key on are those that sort after it, whatever the key.
+    #[test]
+    fn the_first_id_after_a_key_sorts_after_it(
+        key in prop_oneof!["[0-9A-Z]{0,30}", "0[0-9A-Z]{25}", any::<String>()],
+        millis in 0..Timestamp::MAX.as_millis(),
+        random in any::<u128>(),
+    ) {
+        let id = BlockId::from_parts(Timestamp::from_millis(millis).unwrap(), random);
+        let first = BlockId::first_after(&key);
+        for id in [Some(id), first, first.map(BlockId::previous)].into_iter().flatten() {
+            prop_assert_eq!(id.to_string() > key, first.is_some_and(|first| id >= first), "{} {:?}", id, first);
+        }
+        prop_assert_eq!(BlockId::first_after(&id.to_string()), Some(id.next()));
+    }
+}

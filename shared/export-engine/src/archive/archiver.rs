@@ -18,13 +18,16 @@ use host::Clock;
 use sha2::{Digest, Sha256};
 
 use super::{
-    reader::{check_bucket, damaged},
+    reader::{check_bucket, damaged, first_segment, uncounted},
     segment::{NextSegment, read_segment},
 };
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED, CORRUPT_BLOCK},
     merge::BlockMerge,
-    ports::{ArchiveRecords, BlockSource, CorruptBlocks, ErrorKind, KnownCorruptBlock, PortError, SegmentStore},
+    ports::{
+        AdvanceOutcome, ArchiveRecords, BlockSource, CorruptBlocks, ErrorKind, KnownCorruptBlock, PortError,
+        SegmentStore,
+    },
 };
 
 /// The bytes that are compared at a time with what was stored.
@@ -187,6 +190,7 @@ where
     async fn step(&self, row: &ArchiveRow) -> Result<Step, PortError> {
         let (times, tenant) = (&self.settings.times, &row.tenant);
         check_bucket(row, &self.settings.bucket)?;
+        self.check_start(row).await?;
         // From `segments_through` on: if a block is there, the row says too much, and the segment would not tile.
         let range = BlockRange { first: row.segments_through, end: self.settled_end() };
         let rest = BlockRange { first: row.archived_through, ..range };
@@ -210,6 +214,17 @@ where
         let (reference, bytes) = self.describe(row, segment, left_out);
         self.store(row, &reference, bytes).await?;
         self.advance(row, row.past(&reference, times), Some(&reference)).await
+    }
+
+    /// Checks that an archive without a segment has none before its start: there are some if the row was lost and created again,
+    /// or was set back. A second archive would begin, and readers don't find the first one.
+    async fn check_start(&self, row: &ArchiveRow) -> Result<(), PortError> {
+        if row.archived_from < row.segments_through {
+            return Ok(());
+        }
+        let before = BlockRange { first: BlockId::LOWEST, end: row.archived_from };
+        let found = first_segment(self.records, &row.tenant, before, self.clock.now()).await?;
+        found.map_or(Ok(()), |segment| Err(uncounted(&row.tenant, &segment)))
     }
 
     /// Returns the bytes of a segment and the reference to it.
@@ -260,8 +275,14 @@ where
         segment: Option<&SegmentReference>,
     ) -> Result<Step, PortError> {
         let row = ArchiveRow { bucket: Some(self.settings.bucket.clone()), ..row };
-        if !self.records.advance_archive(current, &row, segment).await? {
-            return Ok(Step::Moved);
+        match self.records.advance_archive(current, &row, segment).await? {
+            AdvanceOutcome::Done => {}
+            AdvanceOutcome::Moved => return Ok(Step::Moved),
+            AdvanceOutcome::ReferenceExists => {
+                let id = segment.map_or(row.archived_through, SegmentReference::id);
+                let detail = format!("a reference {id} exists, and the row says that nothing is archived there");
+                return Err(damaged(&row.tenant, &detail));
+            }
         }
         let (blocks, stored_bytes) = segment.map_or((0, 0), |segment| (segment.blocks.into(), segment.length));
         Ok(Step::Advanced { row, blocks, stored_bytes })

@@ -13,6 +13,7 @@ use domain::{
     configuration::bucket::BucketName,
     export_run::BlockRange,
     tenant::TenantId,
+    time::Timestamp,
 };
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use host::Clock;
@@ -29,6 +30,9 @@ const PAGE_LENGTH: u64 = 4 * 1024 * 1024;
 /// The most small segments in one page, and their concurrent reads.
 const MAX_SEGMENTS_OF_PAGE: usize = 32;
 const MAX_CONCURRENT_READS: usize = 8;
+
+/// The reads of a row that is moved after each of them.
+const MAX_MOVES: usize = 5;
 
 /// The indexes that are kept between the pages of large segments: of the page that is used, and the next.
 const MAX_INDEXES: usize = 2;
@@ -81,24 +85,19 @@ where
         if !BlockLayout::needs_row(range, now, times) {
             return Ok(BlockLayout::in_table(range));
         }
-        let row = self.records.archive_row(tenant).await.inspect_err(|error| {
-            if error.kind == ErrorKind::Internal {
-                tracing::error!(%tenant, %error, alarm = ARCHIVE_DAMAGED, "the registry row of a tenant can't be read");
+        let mut row = self.row(tenant).await?;
+        for _ in 0..MAX_MOVES {
+            let layout = self.layout_of(tenant, row.as_ref(), range, now)?;
+            let Some(segment) = self.uncounted_segment(tenant, row.as_ref(), range, now).await? else {
+                return Ok(layout);
+            };
+            // The archiver may have stored it since the row was read: then the row counts it now.
+            row = self.row(tenant).await?;
+            if !row.as_ref().is_some_and(|row| row.counts(&segment)) {
+                return Err(uncounted(tenant, &segment));
             }
-        })?;
-        if let Some(row) = &row {
-            row.check_marks(now).map_err(|error| damaged(tenant, &error.to_string()))?;
         }
-        let layout = BlockLayout::of(row.as_ref(), range, now, times).map_err(|behind| {
-            tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
-            PortError::internal_from("read blocks behind the archive", behind)
-        })?;
-        if let Some(row) = &row
-            && layout.parts.iter().any(|part| matches!(part, BlockPart::Archive(_)))
-        {
-            check_bucket(row, &self.settings.bucket)?;
-        }
-        Ok(layout)
+        Err(PortError::transient("read archive", format!("the archive of {tenant} moves at each read")))
     }
 
     async fn page(&self, tenant: &TenantId, shard: Shard, range: BlockRange) -> Result<BlockPage, PortError> {
@@ -132,6 +131,61 @@ where
         let blocks: Vec<_> = page.into_iter().map(|segment| self.whole(tenant, segment, range)).collect();
         let blocks: Vec<Vec<StoredItem>> = iter(blocks).buffered(MAX_CONCURRENT_READS).try_collect().await?;
         Ok(BlockPage { items: blocks.concat(), next: (position < range.end).then_some(position) })
+    }
+}
+
+impl<T, A, S, R, K> ArchivedBlocks<T, A, S, R, K>
+where
+    A: ArchiveRecords,
+    T: Sync,
+    S: Sync,
+    R: Sync,
+    K: Sync,
+{
+    async fn row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
+        self.records.archive_row(tenant).await.inspect_err(|error| {
+            if error.kind == ErrorKind::Internal {
+                tracing::error!(%tenant, %error, alarm = ARCHIVE_DAMAGED, "the registry row of a tenant can't be read");
+            }
+        })
+    }
+
+    fn layout_of(
+        &self,
+        tenant: &TenantId,
+        row: Option<&ArchiveRow>,
+        range: BlockRange,
+        now: Timestamp,
+    ) -> Result<BlockLayout, PortError> {
+        if let Some(row) = row {
+            row.check_marks(now).map_err(|error| damaged(tenant, &error.to_string()))?;
+        }
+        let layout = BlockLayout::of(row, range, now, &self.settings.times).map_err(|behind| {
+            tracing::error!(%tenant, since = %behind.since, alarm = ARCHIVE_BEHIND, "{behind}");
+            PortError::internal_from("read blocks behind the archive", behind)
+        })?;
+        if let Some(row) = row
+            && layout.parts.iter().any(|part| matches!(part, BlockPart::Archive(_)))
+        {
+            check_bucket(row, &self.settings.bucket)?;
+        }
+        Ok(layout)
+    }
+
+    /// Returns a segment where the table alone is read, if there is one.
+    async fn uncounted_segment(
+        &self,
+        tenant: &TenantId,
+        row: Option<&ArchiveRow>,
+        range: BlockRange,
+        now: Timestamp,
+    ) -> Result<Option<SegmentReference>, PortError> {
+        for without in BlockLayout::without_segments(row, range, now, &self.settings.times) {
+            if let Some(segment) = first_segment(&self.records, tenant, without, now).await? {
+                return Ok(Some(segment));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -268,6 +322,30 @@ pub(super) fn check_bucket(row: &ArchiveRow, present: &BucketName) -> Result<(),
             alarm = ARCHIVE_DAMAGED, code = FOREIGN_BUCKET, "{foreign}");
         PortError::internal_from("read archive of another bucket", foreign)
     })
+}
+
+/// Returns the first segment that covers some of the range and has not expired. Time to live may not have deleted earlier ones yet.
+pub(super) async fn first_segment(
+    records: &impl ArchiveRecords,
+    tenant: &TenantId,
+    range: BlockRange,
+    now: Timestamp,
+) -> Result<Option<SegmentReference>, PortError> {
+    let mut rest = range;
+    while !rest.is_empty() {
+        let listed = records.segments(tenant, rest).await?;
+        let Some(last) = listed.last() else { break };
+        rest.first = last.covers.end;
+        if let Some(kept) = listed.into_iter().find(|segment| segment.expires_at > now) {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
+}
+
+/// Raises the alarm of a segment that the row of its tenant does not count: the row says too little, or was lost.
+pub(super) fn uncounted(tenant: &TenantId, segment: &SegmentReference) -> PortError {
+    damaged(tenant, &format!("segment {} is not in what the row of the tenant says is archived", segment.id()))
 }
 
 /// Raises the alarm of a segment or a reference that is gone or was changed.

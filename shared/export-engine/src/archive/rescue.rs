@@ -7,14 +7,13 @@ use domain::{
     block::{BlockId, Shard},
     export_run::BlockRange,
     retention::RetentionHistory,
-    tenant::TenantId,
     time::Timestamp,
 };
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
 use host::Clock;
 
 use crate::{
-    alarms::ARCHIVE_BEHIND,
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
     ports::{ArchiveRecords, BlockExpiry, PortError},
 };
 
@@ -91,6 +90,8 @@ struct Work {
     kept: Duration,
     /// True if some of the blocks may have been deleted, so that the row must not say that all are there.
     is_late: bool,
+    /// The end of all blocks to rescue.
+    end: BlockId,
 }
 
 /// The outcome of a turn.
@@ -160,7 +161,7 @@ where
         let (later, earlier) = shards.split_at(start.min(shards.len()));
         let (mut waiting, mut number) = (BTreeMap::new(), 0);
         for shard in earlier.iter().chain(later) {
-            let mut after: Option<TenantId> = None;
+            let mut after = None;
             loop {
                 let page = self.records.archive_rows(*shard, after.as_ref()).await?;
                 for row in page.rows {
@@ -195,15 +196,27 @@ where
     fn work(&self, row: ArchiveRow, outcome: &mut RescueOutcome) -> Option<Work> {
         let RescueSettings { retention, history, deploy_margin, grace, times, .. } = &self.settings;
         let now = self.clock.now();
+        if let Err(error) = row.check_marks(now) {
+            tracing::error!(tenant = %row.tenant, %error, alarm = ARCHIVE_DAMAGED, "the tenant is not rescued");
+            outcome.failed += 1;
+            outcome.is_complete = false;
+            return None;
+        }
         outcome.furthest_lag = outcome.furthest_lag.max(row.lag(now));
         let waits = now.saturating_since(row.safe_through().timestamp()).saturating_sub(times.rescued_after);
         outcome.overdue = outcome.overdue.max(waits);
-        let range = row.to_rescue(now, times)?;
+        let is_late = row.has_losses(now, times);
+        if is_late {
+            report_losses(&row);
+        }
+        let Some(range) = row.to_rescue(now, times) else {
+            outcome.late += u64::from(is_late);
+            return None;
+        };
         let kept = history.longest_since(range.first.timestamp(), *deploy_margin, *retention).saturating_add(*grace);
         let sure = times.surely_stored_from(now);
-        let mut work = Work { row, range, older: None, kept, is_late: false };
+        let mut work = Work { row, range, older: None, kept, is_late, end: range.end };
         if range.first < sure {
-            work.close();
             work.range.first = sure.min(range.end);
             work.older = Some(BlockRange { end: work.range.first, ..range });
         }
@@ -218,13 +231,14 @@ where
         let reached = iter(shards).buffer_unordered(CONCURRENT_SHARDS);
         let reached = reached.try_fold(range.end, |first, of_shard| ready(Ok(first.min(of_shard)))).await?;
         if !work.is_late && range.first < self.settings.times.surely_stored_from(self.clock.now()) {
-            work.close();
+            work.is_late = true;
+            report_losses(&work.row);
         }
-        if !work.is_late {
-            if !self.records.extend_archive_row(&work.row, reached).await? {
+        if let Some(next) = work.after_piece(reached) {
+            if !self.records.extend_archive_row(&work.row, &next).await? {
                 return Ok(Piece::Moved);
             }
-            work.row.extended_through = Some(reached);
+            work.row = next;
         }
         work.range.first = reached;
         if !work.range.is_empty() {
@@ -258,11 +272,22 @@ where
 }
 
 impl Work {
-    /// Keeps the row as it is, so that readers and the archiver go on failing, until an operator has accepted what is there.
-    fn close(&mut self) {
-        self.is_late = true;
-        let (since, through) = (self.row.safe_through(), self.range.end);
-        tracing::error!(tenant = %self.row.tenant, %since, %through, alarm = ARCHIVE_BEHIND,
-            "blocks are rescued after their expiry: some may be deleted, and no reader passes them until that is accepted");
+    /// Returns the row after a piece that reached a block. A late rescue leaves `extended_through`, so that readers and the archiver
+    /// go on failing until an operator has accepted what is there; it notes how far it kept that, so that the next one does not
+    /// read everything again. `None`: there are older blocks to keep first.
+    fn after_piece(&self, reached: BlockId) -> Option<ArchiveRow> {
+        if !self.is_late {
+            return Some(ArchiveRow { extended_through: Some(reached), ..self.row.clone() });
+        }
+        // The older blocks come last: what follows them is kept already.
+        let kept = if reached >= self.range.end { self.end } else { reached };
+        self.older.is_none().then(|| ArchiveRow { kept_through: Some(kept), ..self.row.clone() })
     }
+}
+
+/// Raises the alarm of a tenant with blocks that may be deleted, and says how far what is left of them is kept.
+fn report_losses(row: &ArchiveRow) {
+    let (since, through) = (row.safe_through(), row.rescued_through());
+    tracing::error!(tenant = %row.tenant, %since, %through, alarm = ARCHIVE_BEHIND,
+        "blocks are rescued after their expiry: some may be deleted, and no reader passes them until that is accepted");
 }

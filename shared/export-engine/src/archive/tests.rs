@@ -22,15 +22,17 @@ use host::Clock;
 use self::rows::Rows;
 use super::*;
 use crate::{
+    alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
     merge::BlockMerge,
     ports::{
-        ArchiveRecords, ArchiveRowPage, BlockExpiry, BlockPage, BlockSource, CorruptBlocks, ErrorKind,
-        KnownCorruptBlock, PortError, PutSegmentOutcome, SeenRetentions, SegmentStore, StoredItem,
+        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, BlockPage, BlockSource, CorruptBlocks, ErrorKind,
+        KnownCorruptBlock, PortError, PutSegmentOutcome, RowPosition, SeenRetentions, SegmentStore, StoredItem,
     },
 };
 
 mod rows;
 mod turns;
+mod wrong_rows;
 
 const TIMES: ArchiveTimes = ArchiveTimes::PRODUCTION;
 const HOUR: Duration = Duration::from_hours(1);
@@ -49,6 +51,8 @@ struct State {
     now: Option<Timestamp>,
     blocks: BTreeMap<(Shard, BlockId), (StoredBlock, Timestamp)>,
     row: Option<ArchiveRow>,
+    /// The row that the next read gets, because it was moved right after.
+    stale_row: Option<ArchiveRow>,
     references: BTreeMap<BlockId, SegmentReference>,
     objects: BTreeMap<String, Bytes>,
     known: Vec<KnownCorruptBlock>,
@@ -56,8 +60,9 @@ struct State {
     rows_read: usize,
     reads: Vec<(u64, u64)>,
     loses_puts: bool,
-    /// The time that a page of the rescue takes.
+    /// The time that a page of the rescue takes, and the pages so far.
     time_of_page: Duration,
+    pages_of_rescue: usize,
 }
 
 fn tenant() -> TenantId {
@@ -205,7 +210,11 @@ impl BlockSource for &Store {
 }
 
 impl ArchiveRecords for Store {
-    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+    async fn archive_rows(
+        &self,
+        shard: RegistryShard,
+        _after: Option<&RowPosition>,
+    ) -> Result<ArchiveRowPage, PortError> {
         let rows = if shard == RegistryShard::of(&tenant()) { self.lock().row.clone() } else { None };
         Ok(ArchiveRowPage { rows: rows.into_iter().map(Ok).collect(), next: None })
     }
@@ -213,7 +222,7 @@ impl ArchiveRecords for Store {
     async fn archive_row(&self, _tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
         let mut state = self.lock();
         state.rows_read += 1;
-        Ok(state.row.clone())
+        Ok(state.stale_row.take().or_else(|| state.row.clone()))
     }
 
     async fn create_archive_row(&self, _row: &ArchiveRow) -> Result<bool, PortError> {
@@ -225,26 +234,26 @@ impl ArchiveRecords for Store {
         current: &ArchiveRow,
         next: &ArchiveRow,
         segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<AdvanceOutcome, PortError> {
         let mut state = self.lock();
-        let Some(row) = &mut state.row else { return Ok(false) };
+        let State { row: Some(row), references, .. } = &mut *state else { return Ok(AdvanceOutcome::Moved) };
         let identity = |row: &ArchiveRow| (row.bucket.clone(), row.archived_from, row.archived_through);
         if identity(row) != identity(current) {
-            return Ok(false);
+            return Ok(AdvanceOutcome::Moved);
         }
-        *row = ArchiveRow { extended_through: row.extended_through, ..next.clone() };
-        if let Some(segment) = segment {
-            let earlier = state.references.insert(segment.id(), segment.clone());
-            assert_eq!(earlier, None);
+        if segment.is_some_and(|segment| references.contains_key(&segment.id())) {
+            return Ok(AdvanceOutcome::ReferenceExists);
         }
-        Ok(true)
+        *row = ArchiveRow { extended_through: row.extended_through, kept_through: row.kept_through, ..next.clone() };
+        references.extend(segment.map(|segment| (segment.id(), segment.clone())));
+        Ok(AdvanceOutcome::Done)
     }
 
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
+    async fn extend_archive_row(&self, current: &ArchiveRow, next: &ArchiveRow) -> Result<bool, PortError> {
         let mut state = self.lock();
         let row = state.row.as_mut().unwrap();
-        assert_eq!(row.extended_through, current.extended_through);
-        row.extended_through = Some(through);
+        assert_eq!(row, current);
+        *row = next.clone();
         Ok(true)
     }
 
@@ -256,7 +265,11 @@ impl ArchiveRecords for Store {
 }
 
 impl ArchiveRecords for &Store {
-    async fn archive_rows(&self, shard: RegistryShard, after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+    async fn archive_rows(
+        &self,
+        shard: RegistryShard,
+        after: Option<&RowPosition>,
+    ) -> Result<ArchiveRowPage, PortError> {
         (**self).archive_rows(shard, after).await
     }
 
@@ -273,12 +286,12 @@ impl ArchiveRecords for &Store {
         current: &ArchiveRow,
         next: &ArchiveRow,
         segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<AdvanceOutcome, PortError> {
         (**self).advance_archive(current, next, segment).await
     }
 
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
-        (**self).extend_archive_row(current, through).await
+    async fn extend_archive_row(&self, current: &ArchiveRow, next: &ArchiveRow) -> Result<bool, PortError> {
+        (**self).extend_archive_row(current, next).await
     }
 
     async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
@@ -351,6 +364,7 @@ impl BlockExpiry for Store {
     ) -> Result<Option<BlockId>, PortError> {
         let mut state = self.lock();
         state.now = Some(state.now.unwrap().saturating_add(state.time_of_page));
+        state.pages_of_rescue += 1;
         let mut blocks = state.blocks.range_mut((shard, range.first)..(shard, range.end));
         for ((_, id), (_, expires_at)) in blocks.by_ref().take(PAGE) {
             *expires_at = (*expires_at).max(id.timestamp().saturating_add(lifetime));

@@ -16,8 +16,36 @@ use super::error::PortError;
 #[derive(Clone, Debug, Default)]
 pub struct ArchiveRowPage {
     pub rows: Vec<Result<ArchiveRow, PortError>>,
-    /// The tenant after which the next page begins. `None`: this is the last.
-    pub next: Option<TenantId>,
+    /// The place after which the next page begins. `None`: this is the last.
+    pub next: Option<RowPosition>,
+}
+
+/// The place of a row in its shard: the text of its key. It is no tenant's ID, because a page may end with a malformed key, which
+/// must not hide the rows after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPosition(String);
+
+impl RowPosition {
+    #[must_use]
+    pub fn new(key: String) -> Self {
+        Self(key)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The outcome of moving the archive of a tenant on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdvanceOutcome {
+    Done,
+    /// The row does not exist, or was moved by another archiver or an erasure. Nothing was changed.
+    Moved,
+    /// The row is as it was, and a reference is stored under the ID of the segment. Nothing was changed. No archiver causes
+    /// that: it stores a reference and moves the row in one transaction.
+    ReferenceExists,
 }
 
 /// The registry rows and the references to segments, in the events table.
@@ -28,7 +56,7 @@ pub trait ArchiveRecords: Send + Sync {
     fn archive_rows(
         &self,
         shard: RegistryShard,
-        after: Option<&TenantId>,
+        after: Option<&RowPosition>,
     ) -> impl Future<Output = Result<ArchiveRowPage, PortError>> + Send;
 
     /// Returns the row of a tenant. `None`: there is none.
@@ -40,24 +68,24 @@ pub trait ArchiveRecords: Send + Sync {
     /// Moves the archive of a tenant on, in one transaction:
     ///
     /// - the row gets the `bucket`, `archived_through`, `segments_through` and `expires_at` of `next`, if it exists and its `bucket`,
-    ///   `archived_from` and `archived_through` are still those of `current`. `extended_through` is not touched: a rescue may have moved it;
+    ///   `archived_from` and `archived_through` are still those of `current`. `extended_through` and `kept_through` are not touched: a
+    ///   rescue may have moved them;
     /// - the segment, if there is one, is stored under [`SegmentReference::id`], if nothing is stored there.
     ///
-    /// `false`: the row does not exist or was moved by another archiver or an erasure; nothing was changed. A reference that exists
-    /// under a row that was not moved is an internal error. The outcome of a request that was interrupted may be either.
+    /// The outcome of a request that was interrupted may be any.
     fn advance_archive(
         &self,
         current: &ArchiveRow,
         next: &ArchiveRow,
         segment: Option<&SegmentReference>,
-    ) -> impl Future<Output = Result<bool, PortError>> + Send;
+    ) -> impl Future<Output = Result<AdvanceOutcome, PortError>> + Send;
 
-    /// Sets `extended_through` of a row, if `archived_from` and `extended_through` are still those of `current`. `false`: they are not,
-    /// or the row does not exist.
+    /// Sets `extended_through` and `kept_through` of a row to those of `next`, if they and `archived_from` are still those of
+    /// `current`. `false`: they are not, or the row does not exist.
     fn extend_archive_row(
         &self,
         current: &ArchiveRow,
-        extended_through: BlockId,
+        next: &ArchiveRow,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// Returns the references to the first segments that cover some of the range, in order: those whose last block is not before
@@ -105,7 +133,7 @@ pub trait BlockExpiry: Send + Sync {
     /// conditional update: the item exists, and its expiry is shorter. So no deleted block comes back, no other attribute
     /// changes, and no expiry is shortened. The read that finds the blocks is strongly consistent.
     ///
-    /// One call does a page. Returns the start of the rest; `None`: the range is done.
+    /// One call does a page. Returns the start of the rest, also if the page ends with a malformed key; `None`: the range is done.
     fn extend_expiry(
         &self,
         tenant: &TenantId,

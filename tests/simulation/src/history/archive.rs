@@ -202,6 +202,50 @@ pub(super) async fn lose_reference(world: Arc<World>, storm: Duration) {
     }
 }
 
+/// Deletes the row of a tenant with segments, or sets it back to now, as whoever controls ingest may; and restores it later as
+/// docs/RUNBOOKS.md says, before anything has to be rescued.
+pub(super) async fn lose_row(world: Arc<World>, storm: Duration) {
+    let (at, until, is_set_back) = {
+        let mut state = world.lock();
+        let WorldState { archive, row_chance: chance, .. } = &mut *state;
+        if archive.may_lose || !chance.happens(200) {
+            return;
+        }
+        let hour = Duration::from_hours(1);
+        let at = chance.between(hour * 2, storm.saturating_sub(hour));
+        (at, chance.between(Duration::from_mins(5), Duration::from_mins(25)), chance.happens(500))
+    };
+    sleep(at).await;
+    {
+        let now = world.now();
+        let mut state = world.lock();
+        let WorldState { archive, row_chance, .. } = &mut *state;
+        let ArchiveState { rows, lost_row, has_lost, .. } = archive;
+        let behind = BlockId::lowest_at(now.saturating_sub(TIMES.rescued_from_age));
+        let has_segments =
+            |row: &&ArchiveRow| row.archived_from < row.segments_through && row.segments_through > behind;
+        let found: Vec<_> = rows.values().filter(has_segments).collect();
+        let pick = usize::try_from(row_chance.below(found.len() as u64)).unwrap_or(0);
+        let Some(row) = found.get(pick).map(|row| (*row).clone()) else { return };
+        let start = BlockId::lowest_at(now);
+        let set_back =
+            ArchiveRow { archived_from: start, archived_through: start, segments_through: start, ..row.clone() };
+        if is_set_back {
+            rows.insert(row.tenant.clone(), set_back);
+        } else {
+            rows.remove(&row.tenant);
+        }
+        *has_lost = true;
+        *lost_row = Some(row);
+    }
+    sleep(until).await;
+    let mut state = world.lock();
+    let ArchiveState { rows, references, lost_row, .. } = &mut state.archive;
+    // Without a reference, the tenant was erased.
+    let row = lost_row.take().filter(|row| references.keys().any(|(tenant, _)| *tenant == row.tenant));
+    rows.extend(row.map(|row| (row.tenant.clone(), row)));
+}
+
 /// Returns the terms of a writer.
 pub(super) fn terms(retention: Duration, scenario: Scenario) -> BlockTerms {
     BlockTerms::new(retention + scenario.grace, TABLE_PERIOD, TIMES)

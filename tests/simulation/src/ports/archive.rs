@@ -16,7 +16,10 @@ use domain::{
 };
 use export_engine::{
     archive::{ArchivedBlocks, ReaderSettings},
-    ports::{ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError, PutSegmentOutcome, SeenRetentions, SegmentStore},
+    ports::{
+        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError, PutSegmentOutcome, RowPosition,
+        SeenRetentions, SegmentStore,
+    },
 };
 
 use super::process::{PAGE_BLOCKS, Ports};
@@ -63,7 +66,11 @@ fn seen(row: &ArchiveRow, ignores_bucket: bool) -> ArchiveRow {
 }
 
 impl ArchiveRecords for Ports {
-    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+    async fn archive_rows(
+        &self,
+        shard: RegistryShard,
+        _after: Option<&RowPosition>,
+    ) -> Result<ArchiveRowPage, PortError> {
         let is_in_shard = move |row: &&ArchiveRow| RegistryShard::of(&row.tenant) == shard;
         if !self.world.lock().archive.rows.values().any(|row| is_in_shard(&row)) {
             // Not worth the time of a call.
@@ -101,42 +108,43 @@ impl ArchiveRecords for Ports {
         current: &ArchiveRow,
         next: &ArchiveRow,
         segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<AdvanceOutcome, PortError> {
         let (current, next, segment) = (current.clone(), next.clone(), segment.cloned());
         let ignores = self.has(KnownBug::ArchiveMovesUnconditionally);
         let ignores_bucket = self.has(KnownBug::ForeignBucketIgnored);
         let effect = move |state: &mut WorldState| {
             let WorldState { archive, violations, .. } = state;
-            let Some(row) = archive.rows.get_mut(&current.tenant) else { return Ok(false) };
+            let Some(row) = archive.rows.get_mut(&current.tenant) else { return Ok(AdvanceOutcome::Moved) };
             let is_in_bucket = row.bucket == current.bucket || ignores_bucket;
             let is_current = is_in_bucket
                 && (row.archived_from, row.archived_through) == (current.archived_from, current.archived_through);
             if !is_current && !ignores {
-                return Ok(false);
+                return Ok(AdvanceOutcome::Moved);
             }
             if next.archived_through < row.archived_through {
                 violations.push(format!("the archive of {} moved back to {}", row.tenant, next.archived_through));
             }
-            *row = ArchiveRow { extended_through: row.extended_through, ..next.clone() };
+            let (extended_through, kept_through) = (row.extended_through, row.kept_through);
+            *row = ArchiveRow { extended_through, kept_through, ..next.clone() };
             if let Some(segment) = &segment {
                 let name = (current.tenant.clone(), segment.id());
                 if archive.references.insert(name, segment.clone()).is_some() && !ignores {
                     violations.push(format!("a segment of {} was there twice", current.tenant));
                 }
             }
-            Ok(true)
+            Ok(AdvanceOutcome::Done)
         };
         self.world.call("advance archive", effect).await
     }
 
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
-        let current = current.clone();
+    async fn extend_archive_row(&self, current: &ArchiveRow, next: &ArchiveRow) -> Result<bool, PortError> {
+        let (current, next) = (current.clone(), next.clone());
         let effect = move |state: &mut WorldState| {
             let Some(row) = state.archive.rows.get_mut(&current.tenant) else { return Ok(false) };
-            let is_current =
-                (row.archived_from, row.extended_through) == (current.archived_from, current.extended_through);
+            let identity = |row: &ArchiveRow| (row.archived_from, row.extended_through, row.kept_through);
+            let is_current = identity(row) == identity(&current);
             if is_current {
-                row.extended_through = Some(through);
+                (row.extended_through, row.kept_through) = (next.extended_through, next.kept_through);
             }
             Ok(is_current)
         };
@@ -145,11 +153,15 @@ impl ArchiveRecords for Ports {
 
     async fn segments(&self, tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
         let tenant = tenant.clone();
+        let believes_row = self.has(KnownBug::LostRowHidesArchive);
         let effect = move |state: &mut WorldState| {
+            let row = state.archive.rows.get(&tenant);
+            let is_seen = |segment: &SegmentReference| !believes_row || row.is_some_and(|row| row.counts(segment));
             let from = state.archive.references.range((tenant.clone(), range.first)..);
             let of_range = from
                 .take_while(|((owner, _), segment)| *owner == tenant && segment.covers.first < range.end)
-                .map(|(_, segment)| segment.clone());
+                .map(|(_, segment)| segment.clone())
+                .filter(is_seen);
             Ok(of_range.take(PAGE_BLOCKS).collect())
         };
         self.world.call("read segments", effect).await

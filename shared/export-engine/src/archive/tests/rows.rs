@@ -1,4 +1,4 @@
-//! The registry of many tenants, for tests in which no reference is read.
+//! The registry of many tenants, for tests in which there is no reference.
 
 use super::*;
 
@@ -25,7 +25,11 @@ impl Rows {
 }
 
 impl ArchiveRecords for Rows {
-    async fn archive_rows(&self, shard: RegistryShard, _after: Option<&TenantId>) -> Result<ArchiveRowPage, PortError> {
+    async fn archive_rows(
+        &self,
+        shard: RegistryShard,
+        _after: Option<&RowPosition>,
+    ) -> Result<ArchiveRowPage, PortError> {
         let of_shard = self.all().into_iter().filter(|row| RegistryShard::of(&row.tenant) == shard).map(Ok);
         let is_first = RegistryShard::all().next() == Some(shard);
         let unreadable = (self.has_unreadable && is_first).then(|| Err(PortError::internal("test", "malformed")));
@@ -45,22 +49,22 @@ impl ArchiveRecords for Rows {
         current: &ArchiveRow,
         next: &ArchiveRow,
         _segment: Option<&SegmentReference>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<AdvanceOutcome, PortError> {
         let mut rows = self.table.lock().unwrap();
         assert_eq!(rows.insert(current.tenant.clone(), next.clone()).as_ref(), Some(current));
         self.moved.lock().unwrap().push(current.tenant.clone());
-        Ok(true)
+        Ok(AdvanceOutcome::Done)
     }
 
-    async fn extend_archive_row(&self, current: &ArchiveRow, through: BlockId) -> Result<bool, PortError> {
+    async fn extend_archive_row(&self, current: &ArchiveRow, next: &ArchiveRow) -> Result<bool, PortError> {
         let mut rows = self.table.lock().unwrap();
         let row = rows.get_mut(&current.tenant).unwrap();
         assert_eq!(row.extended_through, current.extended_through);
-        row.extended_through = Some(through);
+        *row = next.clone();
         Ok(true)
     }
 
     async fn segments(&self, _tenant: &TenantId, _range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
-        unreachable!("readers read segments")
+        Ok(Vec::new())
     }
 }
