@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::Result;
 use bytes::Bytes;
 use domain::{
-    archive::{ArchiveTimes, DayClass, SEGMENT_LENGTH, SegmentWriter, segment_key},
+    archive::{ArchiveTimes, DayClass, RegistryShard, SEGMENT_LENGTH, SegmentWriter, segment_key},
     block::{BlockId, EXPIRY_GRACE},
     digest::Hex32,
     export_run::BlockRange,
@@ -16,7 +16,10 @@ use host::{Clock, Machine};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::corpus::{CorpusFile, RETENTION, TENANT, WRITE_SHARDS};
+use crate::{
+    corpus::{CorpusFile, RETENTION, TENANT, WRITE_SHARDS},
+    stub::s3::part,
+};
 
 /// The bucket of the functions' environment.
 pub const BUCKET: &str = "archive";
@@ -64,13 +67,8 @@ impl Archive {
             end = BlockId::lowest_at(hour.saturating_add(SPAN));
             archive.close(&tenant, open, end);
         }
-        let text = |text: &str| json!({ "S": text });
         let through = BlockId::lowest_at(Machine.now().saturating_sub(SPAN * 2));
-        archive.row = json!({
-            "partition": text("#archive#0"), "blockId": text(TENANT), "bucket": text(BUCKET),
-            "archivedFrom": text(&start.to_string()), "archivedThrough": text(&through.to_string()),
-            "segmentsThrough": text(&end.to_string()), "expiresAt": {"N": expires_at().to_string()},
-        });
+        archive.row = row_item(&tenant, [start, through, end]);
         Ok(archive)
     }
 
@@ -101,11 +99,19 @@ impl Archive {
 
     /// Returns bytes of an object, by a header `Range`.
     pub fn read(&self, path: &str, range: &str) -> Option<Bytes> {
-        let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-        let bytes = self.objects.get(path)?;
-        (first <= last && last < bytes.len()).then(|| bytes.slice(first..=last))
+        part(self.objects.get(path)?, range)
     }
+}
+
+/// Returns the row of a tenant with the marks `archivedFrom`, `archivedThrough` and `segmentsThrough`.
+pub fn row_item(tenant: &TenantId, marks: [BlockId; 3]) -> Value {
+    let text = |text: &str| json!({ "S": text });
+    let [from, through, segments_through] = marks.map(|id| text(&id.to_string()));
+    json!({
+        "partition": text(&RegistryShard::of(tenant).to_string()), "blockId": text(tenant.as_str()), "bucket": text(BUCKET),
+        "archivedFrom": from, "archivedThrough": through, "segmentsThrough": segments_through,
+        "expiresAt": {"N": expires_at().to_string()},
+    })
 }
 
 fn expires_at() -> u64 {

@@ -104,7 +104,7 @@ struct Totals {
 
 impl Files {
     fn push_blocks(&mut self, arguments: &Arguments) -> Result<()> {
-        let file = CorpusFile { path: arguments.source.clone(), events: 0, block_events: 1 };
+        let file = CorpusFile::existing(arguments.source.clone());
         let tenant = TenantId::parse(TENANT)?;
         // Kept from block to block, as the converter keeps them.
         let (mut decoder, mut lines) = (BlockDecoder::default(), Vec::new());

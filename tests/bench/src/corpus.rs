@@ -35,6 +35,9 @@ const DAY: Duration = Duration::from_hours(24);
 const STAMP_LENGTH: usize = 48;
 pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
+/// The time over which blocks are spread. Half of the day, because long events end blocks early and make more of them.
+const PERIOD: Duration = Duration::from_hours(12);
+
 /// The time between two events: at a hundred a second, 10 million take a bit more than a day.
 const EVENT_SPACING: Duration = Duration::from_millis(10);
 
@@ -157,9 +160,21 @@ pub struct CorpusFile {
     pub path: PathBuf,
     pub events: u64,
     pub block_events: u64,
+    /// The time over which the blocks are spread, from the start of their day on.
+    period: Duration,
 }
 
 impl CorpusFile {
+    /// Returns a file that was prepared before, to read its blocks.
+    pub fn existing(path: PathBuf) -> Self {
+        Self { path, events: 0, block_events: 1, period: PERIOD }
+    }
+
+    /// Spreads the blocks over another time.
+    pub fn within(self, period: Duration) -> Self {
+        Self { period, ..self }
+    }
+
     /// Creates the file unless it exists. Ten million events take some two minutes.
     pub fn prepare(directory: &Path, events: u64, block_events: u64) -> Result<Self> {
         Self::prepare_of(Kind::Ordinary, directory, events, block_events)
@@ -168,7 +183,7 @@ impl CorpusFile {
     pub fn prepare_of(kind: Kind, directory: &Path, events: u64, block_events: u64) -> Result<Self> {
         fs::create_dir_all(directory)?;
         let path = directory.join(format!("corpus-{FORMAT}-{events}-by-{block_events}{}.blocks", kind.suffix()));
-        let file = Self { path, events, block_events };
+        let file = Self { path, events, block_events, period: PERIOD };
         if !file.path.exists() {
             let unfinished = file.path.with_extension("unfinished");
             file.write(&unfinished, kind)?;
@@ -212,13 +227,13 @@ impl CorpusFile {
         }))
     }
 
-    /// Returns the blocks as ingest would have written them to the first `write_shards` shards, evenly over half of the day.
+    /// Returns the blocks as ingest would have written them to the first `write_shards` shards, evenly over their period, in the
+    /// order of their IDs.
     pub fn placed(&self, day: Timestamp, write_shards: u8) -> Result<impl Iterator<Item = Result<PlacedBlock>>> {
         let tenant = TenantId::parse(TENANT)?;
-        // Half of the day, because long events end blocks early and make more of them.
         let blocks = self.events.div_ceil(self.block_events).max(1);
-        let spacing = u64::try_from(DAY.as_millis())? / 2 / blocks;
-        ensure!(spacing > 0, "more blocks than a day has milliseconds");
+        let spacing = u64::try_from(self.period.as_millis())? / blocks;
+        ensure!(spacing > 0, "more blocks than the period has milliseconds");
         Ok((0..).zip(self.blocks()?).map(move |(number, block)| {
             let block = block?;
             let random = scatter(number);

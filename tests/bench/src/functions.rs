@@ -35,7 +35,7 @@ pub const ANSWER_TIME: Duration = Duration::from_mins(1);
 /// The time within which an export run has to end.
 pub const RUN_TIME: Duration = Duration::from_mins(15);
 
-/// The memory of the exporter and of the converter in template.yaml.
+/// The memory of the exporter, of the converter and of the archiver in template.yaml.
 pub const EXPORTER_MEGABYTES: u32 = 1_769;
 
 /// The memory of the housekeeper in template.yaml.

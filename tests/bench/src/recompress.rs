@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let file = CorpusFile { path: arguments.corpus.clone(), events: 0, block_events: 1 };
+    let file = CorpusFile::existing(arguments.corpus.clone());
     let tenant = TenantId::parse(TENANT)?;
     let encoder = || GzEncoder::new(Vec::new(), Compression::new(6));
     let mut current = encoder();

@@ -97,7 +97,8 @@ impl World {
         }
         if head.method == Method::GET {
             let range = head.headers.get(RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default();
-            let found = self.database.archive.as_ref().and_then(|archive| archive.read(&path, range));
+            let prepared = self.database.archive.as_ref().and_then(|archive| archive.read(&path, range));
+            let found = prepared.or_else(|| self.buckets.read(&path, range));
             return ("s3:GetObject".to_owned(), found.map_or_else(Reply::unprepared, Reply::part));
         }
         // The SDK sends `x-id=PutObject`; other requests have other parameters.

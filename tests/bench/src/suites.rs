@@ -2,6 +2,7 @@
 
 mod api;
 mod archive;
+mod archiver;
 mod blocks;
 mod cold_start;
 mod dispatch;

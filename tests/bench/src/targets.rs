@@ -65,7 +65,7 @@ const FIRST_POLL: &str = "to the first poll";
 const MINIMAL: Quantity = Ratio("the minimal function");
 const RAW_SPEED: &str = "raw speed per CPU second";
 
-const TARGETS: [Target; 19] = [
+const TARGETS: [Target; 20] = [
     target("export", EXPORT, "CPU per raw GB", Ratio("the SDK's limit"), AtMost(0.70)),
     target("export", EXPORT, "raw speed", Ratio("the SDK's limit"), AtLeast(1.0)),
     target("export", EXPORT, "peak memory", Value, AtMost(64.0)),
@@ -76,6 +76,8 @@ const TARGETS: [Target; 19] = [
     target("parquet", ("audit-export", ""), "peak memory", Value, AtMost(256.0)),
     target("converter", ("", ""), "peak memory", Value, AtMost(256.0)),
     target("archive", ("from the archive", ""), "raw speed", Ratio("reads of the table"), AtLeast(0.8)),
+    // Four tenants at a time, of 100 MB each: `CONCURRENCY` of the archiver.
+    target("archiver", ("", ""), "peak memory", Value, AtMost(384.0)),
     target("filter", ("a field that no event has", ""), RAW_SPEED, Value, AtLeast(500.0)),
     target("ingest", ("requests of 1 events", ""), "CPU per event", Value, AtMost(200.0)),
     target("ingest", ("requests of 100 events", ""), "CPU per event", Value, AtMost(9.0)),

@@ -3,7 +3,7 @@
 //!
 //! Items that are put are kept, and plain assignments of updates are applied, so that a run finds its intents and the api its
 //! history. Conditions are not evaluated: every write succeeds. The table of events has prepared pages; blocks that are put
-//! there are counted and dropped.
+//! there are counted and dropped, and items of the archive are kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,10 +28,13 @@ const PAGE_LENGTH: usize = 1_024 * 1_024;
 /// The end of the partitions with references to segments.
 const ARCHIVE_SUFFIX: &str = "#archive";
 
+/// The beginning of the partitions with the rows of tenants.
+const REGISTRY_PREFIX: &str = "#archive#";
+
 /// The attribute that the index of enabled configurations is partitioned by.
 const INDEXED: &str = "schedulePartition";
 
-type Item = Map<String, Value>;
+pub type Item = Map<String, Value>;
 type Key = (String, String);
 
 /// All tables.
@@ -45,6 +48,8 @@ pub struct Database {
     pub event_items: EventItems,
     /// Events in the blocks that were put.
     pub events_put: u64,
+    /// The rows of tenants and the references to segments that were put.
+    archive_items: BTreeMap<Key, Item>,
     configurations: BTreeMap<Key, Item>,
     runs: BTreeMap<Key, Item>,
     /// The seeded configurations of each partition of the index, as ID and tenant.
@@ -68,6 +73,19 @@ impl Database {
         }
     }
 
+    /// Stores the row of a tenant of the archive.
+    pub fn seed_archive_row(&mut self, item: &Value) {
+        if let (Some(key), Some(attributes)) = (key(EVENTS, item), item.as_object()) {
+            self.archive_items.insert(key, attributes.clone());
+        }
+    }
+
+    /// Returns the items of a partition of the archive that were put, in order.
+    pub fn archive_partition(&self, partition: &str) -> impl Iterator<Item = &Item> {
+        let of_partition = self.archive_items.range((partition.to_owned(), String::new())..);
+        of_partition.take_while(move |((hash, _), _)| hash == partition).map(|(_, item)| item)
+    }
+
     pub fn answer(&mut self, operation: &str, request: &Value) -> Reply {
         let answer = match operation {
             "GetItem" => self.get(request),
@@ -83,6 +101,7 @@ impl Database {
         match name {
             CONFIGURATIONS => Some(&mut self.configurations),
             RUNS => Some(&mut self.runs),
+            EVENTS => Some(&mut self.archive_items),
             _ => None,
         }
     }
@@ -121,7 +140,7 @@ impl Database {
             let items = archive.map(|archive| archive.items(&first.unwrap_or_default(), limit)).unwrap_or_default();
             return Some(Reply::json(&json!({ "Count": items.len(), "ScannedCount": items.len(), "Items": items })));
         }
-        if name == EVENTS {
+        if name == EVENTS && !partition.starts_with(REGISTRY_PREFIX) {
             let id = |text: Option<&str>| text.map(BlockId::parse).transpose().ok();
             let first = id(start["blockId"]["S"].as_str())?.map(BlockId::next).or(id(first.as_deref())?);
             let is_projected = request["ProjectionExpression"].is_string();
@@ -168,12 +187,12 @@ impl Database {
 
     fn write(&mut self, kind: &str, request: &Value) -> Option<Value> {
         let name = request["TableName"].as_str()?;
-        if name == EVENTS {
+        let key = key(name, if kind == "Put" { &request["Item"] } else { &request["Key"] })?;
+        if name == EVENTS && !key.0.contains(ARCHIVE_SUFFIX) {
             let events = request["Item"]["eventCount"]["N"].as_str().and_then(|count| count.parse::<u64>().ok());
             self.events_put += events.unwrap_or_default();
             return Some(json!({}));
         }
-        let key = key(name, if kind == "Put" { &request["Item"] } else { &request["Key"] })?;
         let table = self.table(name)?;
         match kind {
             "ConditionCheck" => {}
@@ -193,7 +212,11 @@ impl Database {
 }
 
 fn key_names(table: &str) -> [&'static str; 2] {
-    if table == RUNS { ["run", "item"] } else { ["tenantId", "id"] }
+    match table {
+        RUNS => ["run", "item"],
+        EVENTS => ["partition", "blockId"],
+        _ => ["tenantId", "id"],
+    }
 }
 
 fn key(table: &str, item: &Value) -> Option<Key> {
@@ -302,5 +325,31 @@ mod tests {
         });
         assert_eq!(body(&database.answer("Query", &intents))["Count"], 2);
         assert_eq!(database.answer("Scan", &json!({"TableName": RUNS})).status, 501);
+    }
+
+    #[test]
+    fn the_archive_is_kept_and_blocks_are_not() {
+        let mut database = Database::default();
+        database.seed_archive_row(&json!({"partition": {"S": "#archive#3"}, "blockId": {"S": "acme"}}));
+        let update = json!({
+            "TableName": EVENTS, "Key": {"partition": {"S": "#archive#3"}, "blockId": {"S": "acme"}},
+            "UpdateExpression": "SET #a = :a", "ExpressionAttributeNames": {"#a": "archivedThrough"},
+            "ExpressionAttributeValues": {":a": {"S": "02"}},
+        });
+        let put = |partition: &str, events: &str| {
+            let partition = json!({ "S": partition });
+            let item = json!({"partition": partition, "blockId": {"S": "01"}, "eventCount": {"N": events}});
+            json!({"Put": {"TableName": EVENTS, "Item": item}})
+        };
+        let writes = json!({"TransactItems": [{"Update": update}, put("acme#archive", "5"), put("acme#03", "7")]});
+        assert_eq!(database.answer("TransactWriteItems", &writes).status, 200);
+        let rows = json!({
+            "TableName": EVENTS, "KeyConditionExpression": "#partition = :partition",
+            "ExpressionAttributeValues": {":partition": {"S": "#archive#3"}},
+        });
+        assert_eq!(body(&database.answer("Query", &rows))["Items"][0]["archivedThrough"]["S"], "02");
+        assert_eq!(database.archive_partition("acme#archive").count(), 1);
+        assert_eq!(database.archive_partition("acme#03").count(), 0);
+        assert_eq!(database.events_put, 7);
     }
 }

@@ -1,5 +1,5 @@
 //! S3 as far as the service uses it: <https://docs.aws.amazon.com/AmazonS3/latest/API/>. Objects are hashed, described and
-//! dropped.
+//! dropped, except for short ones and segments, which can be read.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::reply::Reply;
 
-/// The largest objects whose bytes are kept: digests and their signatures.
+/// The largest objects whose bytes are kept, except for segments: digests and their signatures.
 const MAX_KEPT_LENGTH: usize = 512 * 1024;
+
+/// The end of the keys of segments, which the archiver reads back.
+const SEGMENT_SUFFIX: &str = ".segment";
 
 /// The description of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub struct Stored {
     pub length: u64,
     /// The raw length in the trailer of a gzip file.
     pub gzip_raw_length: Option<u64>,
-    /// The bytes of a small object.
+    /// The bytes of a short object or a segment.
     pub bytes: Option<Bytes>,
 }
 
@@ -46,16 +49,28 @@ impl Buckets {
             sha256,
             length: body.len() as u64,
             gzip_raw_length: trailer.map(|length| u32::from_le_bytes(*length).into()),
-            bytes: (body.len() <= MAX_KEPT_LENGTH).then(|| body.clone()),
+            bytes: (body.len() <= MAX_KEPT_LENGTH || path.ends_with(SEGMENT_SUFFIX)).then(|| body.clone()),
         };
         self.objects.insert(path.to_owned(), stored);
         Reply { entity_tag: Some("\"whole\"".to_owned()), ..Reply::xml(200, "") }
+    }
+
+    /// Returns a part of an object whose bytes are kept, by a header `Range`.
+    pub fn read(&self, path: &str, range: &str) -> Option<Bytes> {
+        part(self.objects.get(path)?.bytes.as_ref()?, range)
     }
 
     /// Returns the objects whose path has this suffix.
     pub fn ending(&self, suffix: &str) -> impl Iterator<Item = (&String, &Stored)> {
         self.objects.iter().filter(move |(path, _)| path.ends_with(suffix))
     }
+}
+
+/// Returns a part of an object, by a header `Range`. `None`: the header is none, or the object is shorter.
+pub fn part(bytes: &Bytes, range: &str) -> Option<Bytes> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last && last < bytes.len()).then(|| bytes.slice(first..=last))
 }
 
 #[cfg(test)]
@@ -75,6 +90,21 @@ mod tests {
         let wrong = headers(&[("x-amz-checksum-sha256", &STANDARD.encode(Sha256::digest(b"other")))]);
         let mut put = |headers: &HeaderMap| buckets.put("/b/k", headers, &body).status;
         assert_eq!([put(&wrong), put(&right), put(&right)], [400, 200, 412]);
+    }
+
+    #[test]
+    fn a_long_segment_is_kept_and_read_in_parts() {
+        let mut buckets = Buckets::default();
+        let long = Bytes::from(vec![7; MAX_KEPT_LENGTH + 1]);
+        for path in ["/b/a.segment", "/b/a.gz"] {
+            buckets.put(path, &HeaderMap::new(), &long);
+        }
+        let length = |path, range| buckets.read(path, range).map(|part| part.len());
+        assert_eq!(length("/b/a.segment", "bytes=0-524288"), Some(MAX_KEPT_LENGTH + 1));
+        assert_eq!(length("/b/a.segment", "bytes=524288-524288"), Some(1));
+        for (path, range) in [("/b/a.segment", "bytes=0-524289"), ("/b/a.segment", ""), ("/b/a.gz", "bytes=0-1")] {
+            assert_eq!(length(path, range), None, "{path} {range}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! The export of blocks that are read from the archive, beside that of the same blocks from the table.
+//! The export of blocks that are read from the archive, beside that of the same blocks from the table; and the function that
+//! archives them.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::export::{add, export, export_archived, first_day};
+use super::{
+    archiver,
+    export::{add, export, export_archived, first_day},
+};
 use crate::{
     archive::Archive,
     bench::{Bench, QUICK_EVENTS},
@@ -40,5 +44,5 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         let subject = format!("from {place}, {} events", grouped(window.totals().events));
         add(report, SUITE, &subject, passes, (TABLE, &of_table));
     }
-    Ok(())
+    archiver::run(bench, report)
 }
