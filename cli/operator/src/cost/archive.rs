@@ -148,6 +148,19 @@ mod tests {
         assert_near(archive.read_units, 24.0 * (12.0 + 4.0 * 294.0) + rows);
     }
 
+    /// For an hour of a million events a day, the benchmark's stub counted a segment of 4.66 MB, one put and two reads.
+    #[test]
+    fn a_segment_takes_as_many_requests_as_the_benchmark_counted() {
+        let traffic = traffic(|_| ());
+        let segments = Archive::of(&traffic).segments * DAYS_PER_MONTH;
+        let lines = lines(&traffic);
+        let per_segment = |price: &price::Price| {
+            lines.iter().filter(|line| line.price == price).map(|line| line.quantity).sum::<f64>() / segments
+        };
+        assert_near(per_segment(&price::S3_PUT), 1.0);
+        assert_near(per_segment(&price::S3_GET), 2.0);
+    }
+
     #[test]
     fn a_long_hour_has_several_segments() {
         let archive = Archive::of(&traffic(|parameters| parameters.events_per_day = 100_000_000));
