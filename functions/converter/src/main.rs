@@ -10,7 +10,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = function_runtime::start(RunSettings::read)?;
-    let converter = Exporter::new(aws_configuration()?, settings, None, ConversionEncoders::CURRENT)?;
+    let converter = Exporter::prepare(aws_configuration()?, settings, None, ConversionEncoders::CURRENT)?;
     let converter = &converter;
     let handle = |event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(Box::pin(converter.run_batch(event.payload, &event.context)).await)

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
         let converter = QueueUrls::read_of_converter(environment);
         RunSettings::read(environment).zip(converter)
     })?;
-    let exporter = Exporter::new(aws_configuration()?, settings, Some(converter), GzipEncoders::CURRENT)?;
+    let exporter = Exporter::prepare(aws_configuration()?, settings, Some(converter), GzipEncoders::CURRENT)?;
     let exporter = &exporter;
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| handle(exporter, event))).await
 }

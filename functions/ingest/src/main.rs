@@ -41,37 +41,40 @@ use crate::{
 async fn main() -> Result<(), Error> {
     let settings = function_runtime::start(Settings::read)?;
     let aws = aws_configuration()?;
-    let counter = lazily({
-        let (aws, table) = (aws.clone(), settings.events_table.clone());
-        move || QuotaTable::new(&aws, table)
+    // The first request creates what it uses, which is half of the start: clients, and the compressor's 380 KB.
+    let ingest = lazily(move || {
+        let counter = lazily({
+            let (aws, table) = (aws.clone(), settings.events_table.clone());
+            move || QuotaTable::new(&aws, table)
+        });
+        let source = |url: String, form| {
+            let (aws, name) = (aws.clone(), url.clone());
+            Source::new(&name, form, lazily(move || EventQueueClient::new(&aws, url)))
+        };
+        let rows = lazily({
+            let (aws, table) = (aws.clone(), settings.events_table.clone());
+            move || ArchiveTable::for_ingest(&aws, table)
+        });
+        let writer = Expiring {
+            writer: EventWriter::new(&aws, settings.events_table),
+            rows: RowCache::new(rows, Machine, settings.archive_bucket, settings.terms, settings.archive_times),
+        };
+        Ingest {
+            endpoint: Endpoint {
+                authenticator: Authenticator::new(settings.issuers),
+                minimum_client_version: settings.minimum_client_version,
+                quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
+            },
+            intake: Intake { writer, host: Machine, write_shards: settings.write_shards, packer: Mutex::default() },
+            sources: Sources {
+                senders: source(settings.events_queue_url, MessageForm::Plain),
+                services: [
+                    source(settings.topic_events_queue_url, MessageForm::Topic(settings.topic_delivery)),
+                    source(settings.rule_events_queue_url, MessageForm::Rule(settings.rule_tenant_path)),
+                ],
+            },
+        }
     });
-    let source = |url: String, form| {
-        let (aws, name) = (aws.clone(), url.clone());
-        Source::new(&name, form, lazily(move || EventQueueClient::new(&aws, url)))
-    };
-    let rows = lazily({
-        let (aws, table) = (aws.clone(), settings.events_table.clone());
-        move || ArchiveTable::for_ingest(&aws, table)
-    });
-    let writer = Expiring {
-        writer: EventWriter::new(&aws, settings.events_table),
-        rows: RowCache::new(rows, Machine, settings.archive_bucket, settings.terms, settings.archive_times),
-    };
-    let ingest = Ingest {
-        endpoint: Endpoint {
-            authenticator: Authenticator::new(settings.issuers),
-            minimum_client_version: settings.minimum_client_version,
-            quota: Quota::new(counter, settings.megabytes_per_tenant_minute),
-        },
-        intake: Intake { writer, host: Machine, write_shards: settings.write_shards, packer: Mutex::default() },
-        sources: Sources {
-            senders: source(settings.events_queue_url, MessageForm::Plain),
-            services: [
-                source(settings.topic_events_queue_url, MessageForm::Topic(settings.topic_delivery)),
-                source(settings.rule_events_queue_url, MessageForm::Rule(settings.rule_tenant_path)),
-            ],
-        },
-    };
     let ingest: &'static _ = Box::leak(Box::new(ingest));
     // A wake of a task is a step of the scheduler. One of the main future is a write to the kernel, several in a request.
     tokio::spawn(lambda_runtime::run(service_fn(|event: LambdaEvent<_>| ingest.handle(event)))).await?

@@ -91,20 +91,33 @@ impl<E: Encoders> RepairPorts for Exporter<E> {
     type Windows = ExportHistory;
 }
 
-impl<E: Encoders> Exporter<E> {
-    /// Creates a function with these encoders. `converter`: the queues of the function that makes the other formats.
+impl<E: Encoders + Send + 'static> Exporter<E> {
+    /// Returns a function with these encoders, whose services the first invocation creates: it is asked for before.
+    /// `converter`: the queues of the function that makes the other formats.
     ///
     /// # Errors
     /// Those of the certificates of local servers.
-    pub fn new(
+    pub fn prepare(
         aws: SdkConfig,
         settings: RunSettings,
         converter: Option<QueueUrls>,
         encoders: E,
-    ) -> Result<Self, Error> {
-        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    ) -> Result<Lazy<Self>, Error> {
         let servers = ServerConnections::new(settings.local_servers.servers(), settings.local_servers.certificates()?)?;
-        Ok(Self {
+        Ok(lazily(move || Self::new(aws, servers, settings, converter, encoders)))
+    }
+}
+
+impl<E: Encoders> Exporter<E> {
+    fn new(
+        aws: SdkConfig,
+        servers: ServerConnections,
+        settings: RunSettings,
+        converter: Option<QueueUrls>,
+        encoders: E,
+    ) -> Self {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+        Self {
             configurations: ConfigurationTable::new(dynamodb.clone(), settings.configurations_table.clone()),
             runs: RunTable::new(dynamodb.clone(), settings.runs_table.clone()),
             history: ExportHistory::new(dynamodb.clone(), settings.runs_table.clone()),
@@ -129,7 +142,7 @@ impl<E: Encoders> Exporter<E> {
             machine: Machine,
             settings,
             encoders,
-        })
+        }
     }
 
     /// Returns the queue of the runs with this trigger.

@@ -29,7 +29,7 @@ const MAX_CONCURRENT_DELETIONS: usize = 16;
 /// The bucket of the archive. Most runs need no segment, so its client is created when the first one is read.
 #[derive(Debug)]
 pub struct SegmentBucket {
-    configuration: aws_sdk_s3::Config,
+    base: SdkConfig,
     client: OnceLock<Client>,
     bucket: BucketName,
 }
@@ -39,15 +39,17 @@ impl SegmentBucket {
     /// its lease.
     #[must_use]
     pub fn new(base: &SdkConfig, bucket: BucketName) -> Self {
-        let configuration = aws_sdk_s3::config::Builder::from(base)
-            .retry_config(retry_at_most(base, MAX_ATTEMPTS))
-            .timeout_config(timeout_config(BASE_TIMEOUT))
-            .build();
-        Self { configuration, client: OnceLock::new(), bucket }
+        Self { base: base.clone(), client: OnceLock::new(), bucket }
     }
 
     fn client(&self) -> &Client {
-        self.client.get_or_init(|| Client::from_conf(self.configuration.clone()))
+        self.client.get_or_init(|| {
+            let configuration = aws_sdk_s3::config::Builder::from(&self.base)
+                .retry_config(retry_at_most(&self.base, MAX_ATTEMPTS))
+                .timeout_config(timeout_config(BASE_TIMEOUT))
+                .build();
+            Client::from_conf(configuration)
+        })
     }
 }
 
