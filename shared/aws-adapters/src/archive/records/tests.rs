@@ -41,11 +41,11 @@ fn answer(items: &[Item], request: &QueryInput) -> QueryOutput {
 /// Returns a table with items of one partition, and the keys of the blocks that it updates.
 fn table(items: Vec<Item>) -> (ArchiveTable, Arc<Mutex<Vec<String>>>) {
     let updated = Arc::<Mutex<Vec<String>>>::default();
-    let updates = Arc::clone(&updated);
+    let noted = Arc::clone(&updated);
     let query = mock!(Client::query).then_compute_output(move |request| answer(&items, request));
     let update = mock!(Client::update_item).then_compute_output(move |request| {
         let key = request.key().unwrap()[BLOCK_ID].as_s().unwrap().clone();
-        updates.lock().unwrap().push(key);
+        noted.lock().unwrap().push(key);
         UpdateItemOutput::builder().build()
     });
     let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&query, &update]);
