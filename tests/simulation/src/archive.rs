@@ -37,6 +37,10 @@ pub(crate) const DEPLOY_MARGIN: Duration = Duration::from_mins(15);
 /// The time for which time to live leaves some of the references that have expired.
 const LATE_DELETION: Duration = Duration::from_mins(40);
 
+/// The time for which an object outlives its reference: three days in production, and longer than an invocation that has read the
+/// reference.
+const OBJECT_MARGIN: Duration = Duration::from_mins(10);
+
 /// Everything about archives.
 #[derive(Debug, Default)]
 pub(crate) struct ArchiveState {
@@ -46,6 +50,8 @@ pub(crate) struct ArchiveState {
     pub(crate) references: BTreeMap<(TenantId, BlockId), SegmentReference>,
     /// The objects, by bucket and key.
     pub(crate) objects: BTreeMap<(String, String), Bytes>,
+    /// The end of the objects whose reference has expired, by their keys.
+    expiring: BTreeMap<String, Timestamp>,
     pub(crate) other_bucket: OtherBucket,
     /// The time for which blocks are kept after their retention.
     pub(crate) grace: Duration,
@@ -138,16 +144,15 @@ impl ArchiveState {
         self.rows.get(tenant).is_some_and(|row| row.check_behind(range, now, &TIMES).is_err())
     }
 
-    /// Deletes everything that may be deleted: objects at once, and half of the references later.
+    /// Deletes everything that may be deleted: objects as soon as they may be, and half of the references later.
     pub(crate) fn delete_expired(&mut self, now: Timestamp) {
-        let Self { rows, references, objects, .. } = self;
+        let Self { rows, references, objects, expiring, .. } = self;
         rows.retain(|_, row| row.expires_at > now);
+        for segment in references.values().filter(|segment| segment.expires_at <= now) {
+            expiring.insert(segment.object_key.clone(), segment.expires_at.saturating_add(OBJECT_MARGIN));
+        }
+        objects.retain(|(_, key), _| expiring.get(key).is_none_or(|end| *end > now));
         references.retain(|_, segment| {
-            if segment.expires_at <= now {
-                for is_other in [false, true] {
-                    objects.remove(&(bucket(is_other).as_str().to_owned(), segment.object_key.clone()));
-                }
-            }
             let is_late = segment.sha256.0.first().is_some_and(|byte| byte % 2 == 0);
             segment.expires_at.saturating_add(if is_late { LATE_DELETION } else { Duration::ZERO }) > now
         });
