@@ -147,7 +147,7 @@ class Visit:
 
     def _axe(self, condition: str) -> list[str]:
         # Not while something moves or fades.
-        self.page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+        self.page.wait_for_function("() => document.getAnimations().every(one => one.playState !== 'running')")
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         found = self.page.evaluate("tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", tags)
         return [
