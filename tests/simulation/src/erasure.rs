@@ -1,6 +1,4 @@
-//! The erasure of a tenant: its state in a history, and what must not be left.
-
-use std::collections::BTreeMap;
+//! The erasure of a tenant in a history, and what must not be left.
 
 use bytes::Bytes;
 use domain::{
@@ -8,38 +6,7 @@ use domain::{
 };
 use export_engine::ports::PortError;
 
-use crate::world::{RunItems, WorldState};
-
-/// The tenant that is erased, from the beginning until everything has ended that was in progress.
-#[derive(Debug, Default)]
-pub(crate) struct ErasureState {
-    erased: Option<ErasedTenant>,
-    /// The segments that were erased, in all buckets.
-    pub(crate) segments: u64,
-    /// The exports of the tenant as they were when they were erased. What they delivered stays in the customer's bucket.
-    pub(crate) exports: BTreeMap<ConfigurationKey, RunItems>,
-    /// The blocks that these exports could read, once the erasure has ended.
-    landed: BTreeMap<BlockId, Bytes>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ErasedTenant {
-    pub(crate) tenant: TenantId,
-    /// True if its access is revoked, as docs/OPERATIONS.md demands.
-    pub(crate) is_revoked: bool,
-}
-
-impl ErasureState {
-    /// Returns whether the tenant is being erased.
-    pub(crate) fn concerns(&self, tenant: &TenantId) -> bool {
-        self.erased.as_ref().is_some_and(|erased| erased.tenant == *tenant)
-    }
-
-    /// Returns whether ingest refuses the tenant's events.
-    pub(crate) fn refuses(&self, tenant: &TenantId) -> bool {
-        self.concerns(tenant) && self.erased.as_ref().is_some_and(|erased| erased.is_revoked)
-    }
-}
+use crate::world::{ErasedTenant, WorldState};
 
 impl WorldState {
     /// Begins the erasure of a tenant. Nobody restores what is missing of it from now on.

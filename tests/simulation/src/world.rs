@@ -27,7 +27,6 @@ use tokio::time::{Instant, sleep};
 use crate::{
     archive::ArchiveState,
     bug::KnownBug,
-    erasure::ErasureState,
     faults::{Chance, Fate, Weather},
     ports::OcsfFiles,
 };
@@ -41,7 +40,7 @@ const OCSF_SEED: u64 = 0x0C5F_0C5F;
 const ARCHIVE_SEED: u64 = 0xA7C4_17E5;
 /// The same for the erasure.
 const ERASURE_SEED: u64 = 0xE7A5_07E5;
-/// The same for lost rows of the archive.
+/// The same for lost registry rows.
 const ROW_SEED: u64 = 0x0105_7209;
 
 /// The time after which a caller gives up.
@@ -68,7 +67,7 @@ pub(crate) struct WorldState {
     pub(crate) ocsf_files: OcsfFiles,
     /// Decides on the archive alone, for the same reason.
     pub(crate) archive_chance: Chance,
-    /// Decides on lost rows of the archive alone, for the same reason.
+    /// Decides on lost registry rows alone, for the same reason.
     pub(crate) row_chance: Chance,
     pub(crate) archive: ArchiveState,
     /// Decides on the erasure of a tenant alone, for the same reason.
@@ -394,5 +393,36 @@ impl WorldState {
 
     pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {
         self.buckets.entry(name.to_owned()).or_default()
+    }
+}
+
+/// The tenant that is erased, from the beginning until everything has ended that was in progress.
+#[derive(Debug, Default)]
+pub(crate) struct ErasureState {
+    pub(crate) erased: Option<ErasedTenant>,
+    /// The segments that were erased, in all buckets.
+    pub(crate) segments: u64,
+    /// The exports of the tenant as they were when they were erased. What they delivered stays in the customer's bucket.
+    pub(crate) exports: BTreeMap<ConfigurationKey, RunItems>,
+    /// The blocks that these exports could read, once the erasure has ended.
+    pub(crate) landed: BTreeMap<BlockId, Bytes>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ErasedTenant {
+    pub(crate) tenant: TenantId,
+    /// True if its access is revoked, as docs/OPERATIONS.md demands.
+    pub(crate) is_revoked: bool,
+}
+
+impl ErasureState {
+    /// Returns whether the tenant is being erased.
+    pub(crate) fn concerns(&self, tenant: &TenantId) -> bool {
+        self.erased.as_ref().is_some_and(|erased| erased.tenant == *tenant)
+    }
+
+    /// Returns whether ingest refuses the tenant's events.
+    pub(crate) fn refuses(&self, tenant: &TenantId) -> bool {
+        self.concerns(tenant) && self.erased.as_ref().is_some_and(|erased| erased.is_revoked)
     }
 }

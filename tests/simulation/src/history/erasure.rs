@@ -20,8 +20,12 @@ use super::{
     workers::{INVOCATION, start_process},
 };
 use crate::{
-    archive::TIMES, bug::KnownBug, erasure::ErasedTenant, ports::Ports, process::Process, setup::new_configuration,
-    world::World,
+    archive::TIMES,
+    bug::KnownBug,
+    ports::Ports,
+    process::Process,
+    setup::new_configuration,
+    world::{ErasedTenant, World},
 };
 
 /// The time of an invocation of the housekeeper. It has the same relation to the times of the archive as in production.
