@@ -53,7 +53,7 @@ def partition(stack: Stack, key: str) -> list[dict[str, Any]]:
 
 
 def row_of(stack: Stack, tenant: str) -> dict[str, Any]:
-    """Returns the tenant's row of the archive."""
+    """Returns the tenant's registry row."""
     rows = [row for shard in range(16) for row in partition(stack, f"#archive#{shard:x}")]
     (row,) = [row for row in rows if row["blockId"]["S"] == tenant]
     return row

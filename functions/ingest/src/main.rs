@@ -1,4 +1,5 @@
-//! The `ingest` function: accepts audit events over HTTP and OTLP, and from the queues of SQS, SNS and EventBridge, and stores them as blocks.
+//! The `ingest` function: accepts audit events over HTTP and OTLP, and from the queues of SQS, SNS and `EventBridge`, and
+//! stores them as blocks.
 
 mod body;
 mod endpoint;

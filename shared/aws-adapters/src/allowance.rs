@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The time that a count is kept after its period. Nothing reads it then, but clocks differ.
-const RETENTION: Duration = Duration::from_hours(1);
+const COUNT_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The counts in the table `ExportConfigurations`.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Allowances {
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<AllowanceOutcome, PortError> {
-        let expires_at = allowance.period_start(now).saturating_add(allowance.period()).saturating_add(RETENTION);
+        let expires_at = allowance.period_start(now).saturating_add(allowance.period()).saturating_add(COUNT_LIFETIME);
         let key = tenant_key(tenant, &allowance.count_name(now));
         let count = counter_of(allowance);
         let changes = Changes::default().add(count, number(1)).set(attribute::EXPIRES_AT, seconds(expires_at));

@@ -28,10 +28,7 @@ mod tombstone;
 
 pub use self::{
     backlog::CountedBacklog,
-    editor::{
-        ConfigurationEditor, CreateOutcome, EditOutcome, IDEMPOTENCY_RETENTION, IdempotentRequest,
-        MAX_TRANSACTION_ATTEMPTS,
-    },
+    editor::{ConfigurationEditor, CreateOutcome, EditOutcome, IdempotentRequest, MAX_TRANSACTION_ATTEMPTS},
     index::IndexPosition,
     item::SCHEDULE_SHARDS,
     overview::{ConfigurationOverview, OVERVIEW_PROJECTION, OverviewPage, OverviewPosition},

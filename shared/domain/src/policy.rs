@@ -36,10 +36,6 @@ impl AccountScope {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html>.
 pub const BUCKET_OWNER_FULL_CONTROL: &str = "bucket-owner-full-control";
 
-/// The most characters of a session policy that STS accepts.
-/// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
-pub const MAX_SESSION_POLICY_LENGTH: usize = 2_048;
-
 /// Returns the session policy of an export: writes under its prefix and of the marker, and the use of the bucket's key. It
 /// allows nothing else that the role may do.
 #[must_use]
@@ -200,6 +196,10 @@ mod tests {
         arn::KmsKeyArn,
         bucket::{BucketName, BucketPath},
     };
+
+    /// The most characters of a session policy that STS accepts.
+    /// Source: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
+    const MAX_SESSION_POLICY_LENGTH: usize = 2_048;
 
     #[test]
     fn in_security_lake_two_prefixes_are_allowed() {

@@ -16,9 +16,7 @@ mod shared;
 mod signer;
 
 pub use self::{
-    archive::{
-        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, PutSegmentOutcome, RowPosition, SegmentStore,
-    },
+    archive::{AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, RowPosition, SegmentStore},
     blocks::{BlockPage, BlockSource, StoredItem},
     bucket::{
         Connected, Connector, ContentType, ObjectSink, PartOutcome, ProbeOutcome, ProbeWith, PutCondition, PutObject,

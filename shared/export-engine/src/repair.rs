@@ -50,7 +50,7 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
     /// # Errors
     /// Transient, unreachable and fenced: repeat the request later. Internal: repeat, and alert an operator.
     pub async fn run(&self, request: &RepairRequest) -> Result<RepairOutcome, PortError> {
-        let (engine, key) = (&self.engine, &request.key);
+        let (engine, key) = (&self.exports, &request.key);
         let stored = self.repairs.load_repair(key).await?;
         let Some(repair) = stored.filter(|stored| stored.id == request.repair_id && !stored.status.is_ended()) else {
             return Ok(RepairOutcome::NotWanted);
@@ -91,8 +91,8 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
     /// Renews the share for as long as the work lasts. Failures are only logged: the share only limits concurrency.
     async fn keep_share<T>(&self, share: &TenantShare) -> T {
         loop {
-            self.engine.clock.sleep(HEARTBEAT).await;
-            self.engine.renew_share(share).await;
+            self.exports.clock.sleep(HEARTBEAT).await;
+            self.exports.renew_share(share).await;
         }
     }
 }

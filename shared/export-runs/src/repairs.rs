@@ -24,7 +24,7 @@ impl<E: Encoders> Exporter<E> {
         engine: ExportEngine<'_, Self>,
         received: &Received<'_>,
     ) -> Result<(), PortError> {
-        let engine = RepairEngine::<Self> { engine, repairs: &self.configurations, windows: &self.history };
+        let engine = RepairEngine::<Self> { exports: engine, repairs: &self.configurations, windows: &self.history };
         let outcome = while_hidden(received, &self.machine, Box::pin(engine.run(request))).await;
         log(request, &outcome);
         let queue = self.queue(RunTrigger::Manual);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_adapters::{replays::ReplayTables, run_queue::RunQueueClient};
+use aws_adapters::replays::ReplayTables;
 use domain::{
     export_run::{LEASE_DURATION, RunTrigger},
     replay::{ReplayKey, ReplayMessage},
@@ -34,15 +34,10 @@ impl<E: Encoders> Exporter<E> {
         let store = ReplayTables { configurations: &self.configurations, runs: &self.runs };
         let outcome = while_hidden(received, &self.machine, Box::pin(engine.replay(&store, message))).await;
         log(&message.replay, &outcome);
-        self.queue_next_of(&self.queues.manual, message, &outcome?).await
+        self.queue_next_of(message, &outcome?).await
     }
 
-    async fn queue_next_of(
-        &self,
-        queue: &RunQueueClient,
-        message: &ReplayMessage,
-        outcome: &ReplayOutcome,
-    ) -> Result<(), PortError> {
+    async fn queue_next_of(&self, message: &ReplayMessage, outcome: &ReplayOutcome) -> Result<(), PortError> {
         let delay = match outcome {
             ReplayOutcome::Paused => PAUSE_DELAY,
             ReplayOutcome::Deferred(reason) => deferral_delay(*reason, 1, self.machine.now(), self.machine.fraction()),
@@ -52,7 +47,7 @@ impl<E: Encoders> Exporter<E> {
             }
             ReplayOutcome::Succeeded(_) | ReplayOutcome::NotWanted | ReplayOutcome::Failed(_) => return Ok(()),
         };
-        queue.send_replay(message, delay).await
+        self.queues.manual.send_replay(message, delay).await
     }
 }
 
@@ -124,8 +119,7 @@ mod tests {
                 .then_output(|| SendMessageOutput::builder().build());
             let sqs = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&rule]);
             let exporter = exporter(&sqs, ["scheduled", "manual"]);
-            let queue: &RunQueueClient = &exporter.queues.manual;
-            assert_eq!(exporter.queue_next_of(queue, &replay().message(), &outcome).await, Ok(()));
+            assert_eq!(exporter.queue_next_of(&replay().message(), &outcome).await, Ok(()));
             assert_eq!(rule.num_calls(), usize::from(delays.is_some()), "{outcome:?}");
         }
     }

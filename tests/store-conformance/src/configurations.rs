@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use aws_adapters::configurations::{
-    CreateOutcome, EditOutcome, IDEMPOTENCY_RETENTION, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT,
+use aws_adapters::{
+    configurations::{CreateOutcome, EditOutcome, IdempotentRequest, MAX_CONFIGURATIONS_PER_TENANT},
+    events::writer::IDEMPOTENCY_LIFETIME,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
@@ -145,10 +146,10 @@ async fn an_idempotency_key_makes_one_configuration_until_it_expires() {
     let [(_, record)] = records[..] else { panic!("{records:?}") };
     let expiry = store.expiry(Table::Configurations, record).await.unwrap();
     let whole_second = first.created_at.floor_to(Duration::from_secs(1));
-    assert_eq!(expiry, whole_second.saturating_add(IDEMPOTENCY_RETENTION));
+    assert_eq!(expiry, whole_second.saturating_add(IDEMPOTENCY_LIFETIME));
 
     // DynamoDB may not have deleted it by then.
-    let created_at = first.created_at.saturating_add(IDEMPOTENCY_RETENTION);
+    let created_at = first.created_at.saturating_add(IDEMPOTENCY_LIFETIME);
     let later = ExportConfiguration { created_at, ..second };
     let answer = editor.create(&later, request(2), &author(), stamp()).await;
     assert_eq!(answer, Ok(CreateOutcome::Created));

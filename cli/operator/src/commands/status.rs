@@ -340,7 +340,7 @@ fn archive_line(archive: &ArchiveStanding, style: &Style) -> String {
         text.push_str(&style.paint(Tone::Bad, &warning));
     }
     if archive.unreadable > 0 {
-        let warning = format!("\n{} rows of the archive can't be read", archive.unreadable);
+        let warning = format!("\nregistry rows that can't be read: {}", archive.unreadable);
         text.push_str(&style.paint(Tone::Bad, &warning));
     }
     text

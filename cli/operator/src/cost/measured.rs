@@ -50,7 +50,7 @@ pub const DIGEST_OBJECT_BYTES: f64 = 550.0;
 /// Bytes of the item of a segment of the archive.
 pub const SEGMENT_ITEM_BYTES: f64 = 450.0;
 
-/// Bytes of a tenant's row of the archive.
+/// Bytes of a tenant's registry row.
 pub const ARCHIVE_ROW_BYTES: f64 = 230.0;
 
 /// Bytes of a segment for each block in it, beside the block: its entry of the index.

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkErro
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{archive::TenantSegments, configuration::bucket::BucketName, tenant::TenantId};
-use export_engine::ports::{PortError, PutSegmentOutcome, SegmentEraser, SegmentStore};
+use export_engine::ports::{PortError, SegmentEraser, SegmentStore};
 use futures::stream::{StreamExt, TryStreamExt, iter};
 use tokio::time::timeout;
 
@@ -54,7 +54,7 @@ impl SegmentBucket {
 }
 
 impl SegmentStore for SegmentBucket {
-    async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+    async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<(), PortError> {
         let operation = "s3:PutObject (segment)";
         let timeouts = timeout_config(attempt_timeout(BASE_TIMEOUT, bytes.len()));
         let answer = self
@@ -72,9 +72,10 @@ impl SegmentStore for SegmentBucket {
             .send()
             .await;
         match answer {
-            Ok(_) => Ok(PutSegmentOutcome::Stored),
+            Ok(_) => Ok(()),
             Err(error) => match Fault::of(&error).code {
-                Some("PreconditionFailed") => Ok(PutSegmentOutcome::Exists),
+                // There is one.
+                Some("PreconditionFailed") => Ok(()),
                 // "Retry the upload": <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>.
                 Some("ConditionalRequestConflict") => {
                     Err(PortError::transient(operation, "another write of the same segment is in progress"))

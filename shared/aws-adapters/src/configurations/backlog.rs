@@ -22,7 +22,7 @@ use crate::{
 pub(super) const UNEXPORTED: &str = "unexported";
 
 /// The time that a count is kept. One of this age is no longer served.
-const RETENTION: Duration = Duration::from_hours(1);
+const COUNT_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The backlogs of a tenant's configurations, counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ConfigurationTable {
             None
         });
         // DynamoDB may keep an expired item for days.
-        Ok(counted.filter(|counted| now.saturating_since(counted.counted_at) < RETENTION))
+        Ok(counted.filter(|counted| now.saturating_since(counted.counted_at) < COUNT_LIFETIME))
     }
 
     /// Stores a count, unless a later one is there.
@@ -56,7 +56,7 @@ impl ConfigurationTable {
         let stored = [
             (attribute::COUNTED_AT, counted_at.clone()),
             (attribute::BACKLOGS, json(operation, &counted.by_configuration)?),
-            (attribute::EXPIRES_AT, seconds(counted.counted_at.saturating_add(RETENTION))),
+            (attribute::EXPIRES_AT, seconds(counted.counted_at.saturating_add(COUNT_LIFETIME))),
         ];
         let put = Write::put(extended(item::tenant_key(tenant, UNEXPORTED), stored));
         // The texts sort like the times.

@@ -33,11 +33,8 @@ use crate::{
         transaction::{Cancellation, TransactionOutcome, parts, refusal},
         write::Write,
     },
-    events::writer::{EventTable, StampGuard},
+    events::writer::{EventTable, IDEMPOTENCY_LIFETIME, StampGuard},
 };
-
-/// The time that an idempotency key is remembered after its first use.
-pub const IDEMPOTENCY_RETENTION: Duration = Duration::from_hours(24);
 
 /// Attempts of a transaction that meets another one on the same items.
 pub const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
@@ -367,7 +364,7 @@ fn idempotency_record(key: &ConfigurationKey, request: IdempotentRequest<'_>, no
     let record = [
         (attribute::CONFIGURATION_ID, text(key.configuration_id)),
         (attribute::CONTENT_HASH, text(Hex32(request.content_hash))),
-        (attribute::EXPIRES_AT, seconds(now.saturating_add(IDEMPOTENCY_RETENTION))),
+        (attribute::EXPIRES_AT, seconds(now.saturating_add(IDEMPOTENCY_LIFETIME))),
     ];
     let record_key = item::tenant_key(&key.tenant_id, &idempotency_id(request.key));
     // DynamoDB may keep an expired item for days.

@@ -23,7 +23,7 @@ use crate::dynamodb::{
 pub const QUOTA_PERIOD: Duration = Duration::from_mins(1);
 
 /// The time that a count is kept. Nothing reads it after its minute, but clocks differ.
-const RETENTION: Duration = Duration::from_hours(1);
+const COUNT_LIFETIME: Duration = Duration::from_hours(1);
 
 /// The time limit of one count, including its retries. It is added to the time of the write that follows.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ impl QuotaTable {
             (PARTITION, text(format_args!("{tenant}{QUOTA_PARTITION_SUFFIX}"))),
             (BLOCK_ID, text(minute.as_seconds() / QUOTA_PERIOD.as_secs())),
         ]);
-        let expires_at = seconds(minute.saturating_add(RETENTION));
+        let expires_at = seconds(minute.saturating_add(COUNT_LIFETIME));
         let changes = Changes::default().add(COUNTED, number(bytes)).set(EXPIRES_AT, expires_at);
         let within_limit = Expression::new("attribute_not_exists(#bytes) OR #bytes <= :most")
             .with("most", number(limit.saturating_sub(bytes)));

@@ -62,7 +62,7 @@ pub const WRITE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Attempts of one write, including the first. A repeat is safe: blocks are written only where there are none.
 pub const MAX_WRITE_ATTEMPTS: u32 = 3;
 
-/// The time that an `Idempotency-Key` is remembered.
+/// The time that an `Idempotency-Key` is remembered after its first use, of events and of configurations.
 pub const IDEMPOTENCY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The most items of one transaction.

@@ -26,7 +26,7 @@ use crate::{
     merge::BlockMerge,
     ports::{
         AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, BlockPage, BlockSource, CorruptBlocks, ErrorKind,
-        KnownCorruptBlock, PortError, PutSegmentOutcome, RowPosition, SeenRetentions, SegmentStore, StoredItem,
+        KnownCorruptBlock, PortError, RowPosition, SeenRetentions, SegmentStore, StoredItem,
     },
 };
 
@@ -300,15 +300,15 @@ impl ArchiveRecords for &Store {
 }
 
 impl SegmentStore for Store {
-    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<(), PortError> {
         let mut state = self.lock();
         if state.objects.contains_key(key) {
-            return Ok(PutSegmentOutcome::Exists);
+            return Ok(());
         }
         if !state.loses_puts {
             state.objects.insert(key.to_owned(), bytes);
         }
-        Ok(PutSegmentOutcome::Stored)
+        Ok(())
     }
 
     async fn read_segment(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, PortError> {
@@ -321,7 +321,7 @@ impl SegmentStore for Store {
 }
 
 impl SegmentStore for &Store {
-    async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+    async fn put_segment(&self, key: &str, bytes: Bytes, sha256: [u8; 32]) -> Result<(), PortError> {
         (**self).put_segment(key, bytes, sha256).await
     }
 

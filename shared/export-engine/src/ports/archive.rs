@@ -98,25 +98,18 @@ pub trait ArchiveRecords: Send + Sync {
     ) -> impl Future<Output = Result<Vec<SegmentReference>, PortError>> + Send;
 }
 
-/// The outcome of storing a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutSegmentOutcome {
-    Stored,
-    /// There is an object under this key. It may have other bytes.
-    Exists,
-}
-
 /// The objects of segments, in the service's bucket.
 ///
 /// Errors: transient, or internal. An object that does not exist, or has fewer bytes than were asked for, is an internal error.
 pub trait SegmentStore: Send + Sync {
-    /// Stores an object unless there is one under the key (`If-None-Match: *`), with its SHA-256 for S3 to check.
+    /// Stores an object unless there is one under the key (`If-None-Match: *`), with its SHA-256 for S3 to check. One that is there
+    /// is no error, although it may have other bytes: the caller reads back what is stored.
     fn put_segment(
         &self,
         key: &str,
         bytes: Bytes,
         sha256: [u8; 32],
-    ) -> impl Future<Output = Result<PutSegmentOutcome, PortError>> + Send;
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Returns exactly `length` bytes of an object from `offset` on (a range request). `length` is greater than zero.
     fn read_segment(

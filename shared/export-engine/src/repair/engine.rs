@@ -14,7 +14,7 @@ pub trait RepairPorts: EnginePorts {
 /// The engine of repairs, over the ports of exports and its own.
 #[expect(missing_debug_implementations, reason = "its ports need none")]
 pub struct RepairEngine<'a, P: RepairPorts> {
-    pub engine: ExportEngine<'a, P>,
+    pub exports: ExportEngine<'a, P>,
     pub repairs: &'a P::Repairs,
     pub windows: &'a P::Windows,
 }

@@ -82,7 +82,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         configuration: &'a ExportConfiguration,
         repair: Repair,
     ) -> Result<Self, PortError> {
-        let ports = &engine.engine;
+        let ports = &engine.exports;
         let retention = observe_retention(ports.runs, ports.settings.retention, ports.clock).await?;
         let repair = Repair { status: RepairStatus::Running, ..repair }.advanced(ports.clock.now());
         engine.repairs.store_repair(&configuration.key, &repair).await?;
@@ -92,21 +92,21 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
 
     /// Stores the progress.
     pub(super) async fn store(&mut self) -> Result<(), PortError> {
-        self.repair = self.repair.advanced(self.engine.engine.clock.now());
+        self.repair = self.repair.advanced(self.engine.exports.clock.now());
         self.engine.repairs.store_repair(&self.configuration.key, &self.repair).await?;
         self.has_moved = true;
         Ok(())
     }
 
     fn is_slice_over(&self) -> bool {
-        self.has_moved && self.engine.engine.clock.now() >= self.pause_at
+        self.has_moved && self.engine.exports.clock.now() >= self.pause_at
     }
 
     /// Visits the files of the range that are not done yet, in the order of their windows.
     pub(super) async fn visit_files(&mut self) -> Result<WalkOutcome, PortError> {
         let (windows, configuration) = (self.engine.windows, self.configuration);
         let key = &configuration.key;
-        let ExportEngine { configurations, connector, clock, .. } = self.engine.engine;
+        let ExportEngine { configurations, connector, clock, .. } = self.engine.exports;
         // As in a run: a role that everybody may assume is not used for one tenant.
         ConnectionTest { configurations, connector, clock }.check_if_due(configuration).await?;
         let sink = connector.connect(configuration, &configuration.destination).await?;
@@ -155,7 +155,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
                 Some(version) if version != configuration.version => return Ok(WalkOutcome::Paused),
                 Some(_) => {}
             }
-            if !self.engine.engine.encoders.makes(&digest.encoding()) {
+            if !self.engine.exports.encoders.makes(&digest.encoding()) {
                 return Ok(WalkOutcome::Elsewhere);
             }
             if self.visit_window(&window, &sink).await? == WalkOutcome::Paused {
@@ -167,7 +167,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
 
     /// Returns the version of the configuration as it is now. `None`: it was deleted.
     async fn configuration_now(&self) -> Result<Option<u64>, PortError> {
-        let current = self.engine.engine.configurations.load(&self.configuration.key).await?;
+        let current = self.engine.exports.configurations.load(&self.configuration.key).await?;
         Ok(current.map(|current| current.version))
     }
 
@@ -247,7 +247,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         }
         let (bytes, sha256, content_type) = match content {
             Content::Object(object) => {
-                let ExportEngine { blocks, encoders, .. } = self.engine.engine;
+                let ExportEngine { blocks, encoders, .. } = self.engine.exports;
                 let tenant = &configuration.key.tenant_id;
                 let proven = proven_bytes(blocks, encoders, encoding, tenant, object).await?;
                 let Some(bytes) = proven else { return Ok(FileOutcome::Unrepaired(self.reason_of(place, object))) };
@@ -260,7 +260,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
             RepairMode::Overwrite => UploadShape::Replacing,
         };
         let object = Upload { key: &place.key, bytes, sha256: sha256.0, shape, content_type };
-        match upload(sink, self.engine.engine.clock, &object).await? {
+        match upload(sink, self.engine.exports.clock, &object).await? {
             Uploaded::Written => Ok(FileOutcome::Repaired),
             Uploaded::Existed { .. } => Ok(FileOutcome::Present),
         }
@@ -268,7 +268,7 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
 
     /// Returns the reason why the blocks don't make an object any more.
     fn reason_of(&self, place: &FilePlace, object: &DigestObject) -> UnrepairedReason {
-        let ports = &self.engine.engine;
+        let ports = &self.engine.exports;
         let kept_since = ports.clock.now().saturating_sub(ports.settings.grace);
         let floor = self.retention.floor(kept_since, ports.settings.deploy_margin);
         if object.first_block.timestamp() < floor {

@@ -171,7 +171,7 @@ async fn invoke(world: &Arc<World>, scenario: Scenario, message: &Message<Repair
     let settings = draw_settings(world, scenario, ports.release);
     let message_id = message.number.to_string();
     let engine = ports.engine(settings, &holder, &message_id, INVOCATION);
-    let engine = RepairEngine { engine, repairs: &ports, windows: &ports };
+    let engine = RepairEngine { exports: engine, repairs: &ports, windows: &ports };
     let received = Received { ports: &ports, number: message.number };
     let work = while_hidden(&received, &ports, engine.run(&message.request));
     let outcome = Process::new(timeout(INVOCATION * 2, work), doom).await;

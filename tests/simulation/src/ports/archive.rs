@@ -17,8 +17,8 @@ use domain::{
 use export_engine::{
     archive::{ArchivedBlocks, ReaderSettings},
     ports::{
-        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError, PutSegmentOutcome, RowPosition,
-        SeenRetentions, SegmentStore,
+        AdvanceOutcome, ArchiveRecords, ArchiveRowPage, BlockExpiry, PortError, RowPosition, SeenRetentions,
+        SegmentStore,
     },
 };
 
@@ -169,19 +169,19 @@ impl ArchiveRecords for Ports {
 }
 
 impl SegmentStore for Ports {
-    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<PutSegmentOutcome, PortError> {
+    async fn put_segment(&self, key: &str, bytes: Bytes, _sha256: [u8; 32]) -> Result<(), PortError> {
         let name = (self.archive_bucket.as_str().to_owned(), key.to_owned());
         self.put_segments.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), bytes.clone());
         let effect = move |state: &mut WorldState| {
             if state.archive.objects.contains_key(&name) {
-                return Ok(PutSegmentOutcome::Exists);
+                return Ok(());
             }
             // A store that loses what it has accepted: the archiver must not rely on the answer.
             let is_lost = state.archive_chance.happens(state.weather.upload_lost);
             if !is_lost {
                 state.archive.objects.insert(name.clone(), bytes.clone());
             }
-            Ok(PutSegmentOutcome::Stored)
+            Ok(())
         };
         self.world.call("put segment", effect).await
     }

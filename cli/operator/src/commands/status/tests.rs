@@ -108,7 +108,7 @@ async fn the_tenant_whose_archive_is_furthest_behind_is_named() {
     let text = survey.show(OutputFormat::Table, &Style::for_tests()).unwrap();
     assert!(text.contains("The archive of 5 tenants is at most 30h behind: late"), "{text}");
     assert!(text.contains("The segments of 1 tenants are in another bucket: second"), "{text}");
-    assert!(text.ends_with("1 rows of the archive can't be read"), "{text}");
+    assert!(text.ends_with("registry rows that can't be read: 1"), "{text}");
     let json: Value = serde_json::from_str(&survey.show(OutputFormat::Json, &Style::for_tests()).unwrap()).unwrap();
     assert_eq!((&json["archive"]["lagSeconds"], &json["archive"]["furthest"]), (&108_000.into(), &"late".into()));
 }
