@@ -93,6 +93,7 @@ class ProcessExecutor(RuntimeExecutor):
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as the environment)
         self._logged = 0
         self._runtime: Runtime | None = None
+        self._busy = threading.Lock()
 
     def start(self, env_vars: dict[str, str]) -> None:
         directory = str(self.function_version.config.code.get_unzipped_code_location())
@@ -102,10 +103,14 @@ class ProcessExecutor(RuntimeExecutor):
         self._runtime.wait_until_ready()
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        with self._busy:
+            return self._invoke(payload)
+
+    def _invoke(self, payload: dict[str, str]) -> InvocationResult:
         request_id = payload["invoke-id"]
         if self._runtime is None or not self._runtime.is_running:
             # It crashed or timed out. As on Lambda, the next invocation initializes it again.
-            self.stop()
+            self._end()
             self.start(self._environment)
         seconds = self.function_version.config.timeout
         invocation = Invocation(
@@ -121,6 +126,15 @@ class ProcessExecutor(RuntimeExecutor):
         return InvocationResult(request_id, outcome.body, is_error, self._new_logs())
 
     def stop(self) -> None:
+        """Ends the process after its invocation.
+
+        LocalStack stops the environments of a function's version that was replaced. Lambda lets their invocations end.
+        """
+        if self._busy.acquire(timeout=self.function_version.config.timeout):
+            self._busy.release()
+        self._end()
+
+    def _end(self) -> None:
         if self._runtime is not None:
             self._runtime.end()
 

@@ -192,3 +192,16 @@ def test_a_stopped_environment_leaves_no_process(start: Callable[..., ProcessExe
     executor.stop()
     executor.stop()
     assert not Path(f"/proc/{answer['pid']}").exists()
+
+
+def test_an_environment_that_is_stopped_ends_its_invocation_first(start: Callable[..., ProcessExecutor]) -> None:
+    """So that an update of a function, as tests make it, leaves the invocations of others alone."""
+    executor = start()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(invoke, executor, seconds=SLEEP_SECONDS)
+        while "working on" not in executor.get_logs():
+            time.sleep(0.01)
+        executor.stop()
+        result, answer = working.result()
+    assert not result.is_error, answer
+    assert not Path(f"/proc/{answer['pid']}").exists()
