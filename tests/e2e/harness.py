@@ -52,6 +52,8 @@ MINUTE_SECONDS = 60
 NEAR_MIDNIGHT_SECONDS = 60
 DAY_SECONDS = 24 * 3_600
 TOKEN_LIFETIME_SECONDS = 3_600
+# What an answer of FilterLogEvents has at most.
+LOG_EVENTS_AT_A_TIME = 10_000
 
 
 @dataclass
@@ -162,6 +164,23 @@ def log_lines(stack: Stack, *words: str) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+def lines_of_log_group(stack: Stack, group: str, since_milliseconds: int = 0) -> list[str]:
+    """Returns the lines of a log group that are at least as new, the oldest first.
+
+    An answer has at most the oldest 10,000 events; MiniStack gives no token for the rest, so the search goes on at the last.
+    """
+    paginator = stack.client("logs").get_paginator("filter_log_events")
+    found: list[dict[str, Any]] = []
+    while True:
+        pages = paginator.paginate(logGroupName=group, startTime=since_milliseconds)
+        events = [event for page in pages for event in page["events"]]
+        found = [event for event in found if event["timestamp"] < since_milliseconds] + events
+        if len(events) < LOG_EVENTS_AT_A_TIME:
+            return [line for event in found for line in event["message"].splitlines()]
+        assert events[-1]["timestamp"] > since_milliseconds, f"{group} has too many events of one millisecond"
+        since_milliseconds = events[-1]["timestamp"]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.stack import Stack
-from tests.e2e.harness import Record
+from tests.e2e.harness import Record, lines_of_log_group
 
 # Shorter texts are no secrets, and could occur anywhere.
 SHORTEST_SECRET = 16
@@ -20,8 +20,7 @@ def read_logs(stack: Stack) -> dict[str, str]:
     for page in client.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:
             name = group["logGroupName"]
-            pages = client.get_paginator("filter_log_events").paginate(logGroupName=name)
-            logs[name] = "\n".join(event["message"] for part in pages for event in part["events"])
+            logs[name] = "\n".join(lines_of_log_group(stack, name))
     return logs
 
 
