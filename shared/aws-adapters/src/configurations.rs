@@ -30,7 +30,7 @@ pub use self::{
     backlog::CountedBacklog,
     editor::{ConfigurationEditor, CreateOutcome, EditOutcome, IdempotentRequest, MAX_TRANSACTION_ATTEMPTS},
     index::IndexPosition,
-    item::SCHEDULE_SHARDS,
+    item::{INDEX_PAGE_SIZE, SCHEDULE_SHARDS},
     overview::{ConfigurationOverview, OVERVIEW_PROJECTION, OverviewPage, OverviewPosition},
     repair::RepairRequestOutcome,
     replays::ReplaySeries,

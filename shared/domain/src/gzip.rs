@@ -12,7 +12,7 @@ mod stretch;
 use bytes::BytesMut;
 use strum::FromRepr;
 
-pub use self::{error::ObjectError, lines::LinesEncoder};
+pub use self::{error::ObjectError, lines::LinesEncoder, stretch::SHORT_BLOCK_STORED_LENGTH};
 use self::{
     member::{ENDING_LENGTH, HEADER, ended},
     stretch::{Recompressor, Stretch},

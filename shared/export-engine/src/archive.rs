@@ -9,7 +9,7 @@ mod rescue;
 mod segment;
 
 pub use self::{
-    archiver::{ArchiveOutcome, Archiver, ArchiverSettings},
+    archiver::{ArchiveOutcome, Archiver, ArchiverSettings, COMPARED_LENGTH},
     reader::{ArchivedBlocks, ReaderSettings},
     rescue::{Rescue, RescueOutcome, RescueSettings},
 };

@@ -1,9 +1,10 @@
 //! The archive: the segments of a tenant, and the requests that make them.
 
 use domain::{
-    archive::{ArchiveTimes, DayClass, SEGMENT_LENGTH},
+    archive::{ArchiveTimes, DayClass, REGISTRY_SHARDS, SEGMENT_LENGTH},
     block::{EXPIRY_GRACE, SHARDS},
 };
+use export_engine::archive::COMPARED_LENGTH;
 
 use super::{
     bill::{Line, Part},
@@ -12,7 +13,7 @@ use super::{
         INVOCATION_OVERHEAD_MILLISECONDS, SEGMENT_INDEX_BYTES, SEGMENT_ITEM_BYTES, SEGMENT_MILLISECONDS,
     },
     price,
-    service::{READ_UNIT_BYTES, RequestShape, TRANSACTION, WRITE_SHARDS, kilobytes, time_price},
+    service::{READ_UNIT_BYTES, RequestShape, TRANSACTION, WRITE_SHARDS, days_of, kilobytes, time_price},
     traffic::{DAYS_PER_MONTH, GIGABYTE, KILOBYTE, Traffic, float},
 };
 
@@ -22,16 +23,12 @@ pub const ARCHIVER_MEMORY: f64 = 1_769.0;
 pub const TRANSITION_DAYS: f64 = 1.0;
 /// Days that an expired version is kept, as in template.yaml.
 const NONCURRENT_DAYS: f64 = 30.0;
-/// Passes of the archiver in a day.
-const PASSES: f64 = 24.0 * 4.0;
-/// Looks at an idle tenant in a day.
-const IDLE_LOOKS: f64 = 4.0;
+/// Passes of the archiver in a day, as in template.yaml.
+pub const PASSES: f64 = 24.0 * 4.0;
 /// Partitions of the rows of all tenants.
-const ROW_PARTITIONS: f64 = 16.0;
-/// Reads of a tenant's row by an environment of ingest in a day: one in ten minutes.
-const ROW_READS: f64 = 24.0 * 6.0;
-/// Bytes of a request that reads a segment back, as in `export_engine::archive`.
-const READ_BACK_BYTES: f64 = 4.0 * KILOBYTE * KILOBYTE;
+const ROW_PARTITIONS: f64 = REGISTRY_SHARDS as f64;
+/// Bytes of a request that reads a segment back.
+const READ_BACK_BYTES: f64 = float(COMPARED_LENGTH as u64);
 /// Shorter objects stay in S3 Standard:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html>.
 const LEAST_MOVED_BYTES: f64 = 128.0 * KILOBYTE;
@@ -62,14 +59,18 @@ impl Archive {
         let segments_per_hour = (bytes / float(SEGMENT_LENGTH)).ceil();
         let segments = hours_with_events * segments_per_hour;
 
-        let looks = (IDLE_LOOKS + hours_with_events).min(24.0);
+        let times = ArchiveTimes::PRODUCTION;
+        let idle_looks = 1.0 / days_of(times.idle);
+        let looks = (idle_looks + hours_with_events).min(24.0);
         // Every shard is queried, and an empty query costs one unit.
         let shard_units = (requests * shape.item_bytes / WRITE_SHARDS / READ_UNIT_BYTES).ceil().max(1.0);
         let block_units = looks * f64::from(SHARDS) + hours_with_events * WRITE_SHARDS * (shard_units - 1.0);
         let rows_units = PASSES * (ROW_PARTITIONS + tenants * ARCHIVE_ROW_BYTES / READ_UNIT_BYTES);
-        let ingest_units = ROW_READS * INGEST_ENVIRONMENTS * hours_with_events / 24.0;
+        // Every environment of ingest reads the row of a tenant again once its copy is too old.
+        let row_reads = 1.0 / days_of(times.cached);
+        let ingest_units = row_reads * INGEST_ENVIRONMENTS * hours_with_events / 24.0;
 
-        let kept = traffic.retention() + EXPIRY_GRACE + ArchiveTimes::PRODUCTION.segment_margin;
+        let kept = traffic.retention() + EXPIRY_GRACE + times.segment_margin;
         let of_a_segment = TRANSACTION * (kilobytes(SEGMENT_ITEM_BYTES) + kilobytes(ARCHIVE_ROW_BYTES));
         let of_an_empty_look = kilobytes(ARCHIVE_ROW_BYTES);
         Self {
@@ -199,9 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_reads_back_as_stated() {
-        let archiver = include_str!("../../../../shared/export-engine/src/archive/archiver.rs");
-        assert!(archiver.contains("COMPARED_LENGTH: usize = 4 * 1024 * 1024;"));
+    fn segments_move_as_stated() {
         let template = include_str!("../../../../template.yaml");
         assert!(template.contains(&format!("StorageClass: GLACIER_IR, TransitionInDays: {TRANSITION_DAYS} ")));
         assert!(template.contains(&format!("NoncurrentVersionExpiration: {{ NoncurrentDays: {NONCURRENT_DAYS} }}")));

@@ -1,11 +1,16 @@
 //! The resources that the service uses, according to the code, template.yaml and docs/ARCHITECTURE.md.
 
+use std::time::Duration;
+
+use aws_adapters::{configurations, events::writer, run_queue::RunQueueClient};
 use domain::{
     block::{EXPIRY_GRACE, MAX_BLOCK_EVENTS, MAX_BLOCK_RAW_LENGTH, SHARDS},
     digest::MAX_DIGEST_OBJECTS,
     export_run::{HEARTBEAT, SLICE, TARGET_RAW_LENGTH, TARGET_STORED_LENGTH},
+    gzip::SHORT_BLOCK_STORED_LENGTH,
     interval::ExportInterval,
 };
+use export_engine::{dispatch::MAX_CONCURRENT_BATCHES, ports::RunQueue};
 
 use super::{
     bill::{Bill, Line, Part},
@@ -59,16 +64,16 @@ pub const TABLE_DAYS: f64 = 7.0;
 
 // ---- From the code. ----
 
-/// Shards of the index of enabled configurations, as in `aws_adapters::configurations`.
-const SCHEDULE_SHARDS: f64 = 8.0;
-/// Configurations of one page of the index, as in `aws_adapters::configurations`.
-const INDEX_PAGE_SIZE: f64 = 500.0;
-/// Messages of one `SendMessageBatch`, as in `aws_adapters::run_queue`.
-const MESSAGES_PER_SEND: f64 = 10.0;
-/// Concurrent sends, as in `export_engine::dispatch`.
-const CONCURRENT_SENDS: f64 = 16.0;
-/// Shorter blocks are recompressed, as in `domain::gzip::stretch`.
-const SHORT_BLOCK_BYTES: f64 = 8.0 * KILOBYTE;
+/// Shards of the index of enabled configurations.
+const SCHEDULE_SHARDS: f64 = configurations::SCHEDULE_SHARDS as f64;
+/// Configurations of one page of the index.
+const INDEX_PAGE_SIZE: f64 = configurations::INDEX_PAGE_SIZE as f64;
+/// Messages of one `SendMessageBatch`.
+const MESSAGES_PER_SEND: f64 = float(<RunQueueClient as RunQueue>::MAX_BATCH as u64);
+/// Concurrent sends of a dispatch.
+const CONCURRENT_SENDS: f64 = float(MAX_CONCURRENT_BATCHES as u64);
+/// Shorter blocks are recompressed.
+const SHORT_BLOCK_BYTES: f64 = float(SHORT_BLOCK_STORED_LENGTH as u64);
 /// Objects of a connection test: the trial and the marker.
 const TEST_PUTS: f64 = 2.0;
 /// Objects of a window: the digest and its signature.
@@ -334,7 +339,7 @@ pub(super) fn ingest_lines(traffic: &Traffic) -> [Line; 6] {
 
 /// Returns the days that blocks are in the events table.
 pub(super) fn days_in_table(traffic: &Traffic) -> f64 {
-    let without = f64::from(traffic.parameters().retention_days) + EXPIRY_GRACE.as_secs_f64() / (24.0 * 3_600.0);
+    let without = days_of(traffic.retention() + EXPIRY_GRACE);
     without.min(TABLE_DAYS + DELETION_DAYS)
 }
 
@@ -343,9 +348,10 @@ pub(super) fn storage_lines(traffic: &Traffic) -> [Line; 3] {
     let shape = RequestShape::of(traffic);
     let block_bytes =
         traffic.requests_per_day() * (shape.item_bytes + shape.blocks * STORED_ITEM_BYTES) * days_in_table(traffic);
-    // Kept for one day.
     let record_bytes = if parameters.idempotency_keys {
-        traffic.requests_per_day() * (IDEMPOTENCY_RECORD_BYTES + STORED_ITEM_BYTES)
+        traffic.requests_per_day()
+            * (IDEMPOTENCY_RECORD_BYTES + STORED_ITEM_BYTES)
+            * days_of(writer::IDEMPOTENCY_LIFETIME)
     } else {
         0.0
     };
@@ -456,8 +462,13 @@ pub fn kilobytes(bytes: f64) -> f64 {
     (bytes / KILOBYTE).ceil().max(1.0)
 }
 
-fn milliseconds_of(duration: std::time::Duration) -> f64 {
+fn milliseconds_of(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
+}
+
+/// Returns the days of a duration.
+pub(super) fn days_of(duration: Duration) -> f64 {
+    duration.as_secs_f64() / (24.0 * 3_600.0)
 }
 
 #[cfg(test)]
@@ -630,9 +641,9 @@ mod tests {
         assert_near(interpolated(&[(1.0, 2.0), (2.0, 1.0)], 3.0, |x| x), 1.0);
     }
 
-    /// Compares the constants of this file with files that this crate can't depend on.
+    /// Compares the constants of this file with the template, which no code can import.
     #[test]
-    fn the_stack_and_the_code_are_as_stated() {
+    fn the_stack_is_as_stated() {
         let template = include_str!("../../../../template.yaml");
         let number = |pattern: &str| template.matches(pattern).count();
         let counts = [
@@ -675,14 +686,11 @@ mod tests {
         has("MaximumConcurrentRuns", &format!("Default: {MAXIMUM_CONCURRENT_RUNS}"));
         has("LogRetentionDays", &format!("Default: {}", LOG_RETENTION_MONTHS * DAYS_PER_MONTH));
         has("RetentionDays", &format!("Default: {}", crate::cost::tests::USUAL.retention_days));
+        has("TableDays", &format!("Default: {TABLE_DAYS}"));
         has("Architecture", "Default: arm64");
-        let table = include_str!("../../../../shared/aws-adapters/src/configurations/table.rs");
-        let limit = crate::cost::traffic::MAX_CONFIGURATIONS_PER_TENANT;
-        assert!(table.contains(&format!("MAX_CONFIGURATIONS_PER_TENANT: u16 = {limit};")));
-        let items = include_str!("../../../../shared/aws-adapters/src/configurations/item.rs");
-        assert!(items.contains(&format!("INDEX_PAGE_SIZE: i32 = {INDEX_PAGE_SIZE};")));
-        assert!(items.contains(&format!("SCHEDULE_SHARDS: u8 = {SCHEDULE_SHARDS};")));
-        let stretch = include_str!("../../../../shared/domain/src/gzip/stretch.rs");
-        assert!(stretch.contains("SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;"));
+        let every_quarter = "ScheduleExpression: !If [HasDevelopmentSchedule, !Ref DevelopmentScheduleExpression, \
+                             rate(15 minutes)]";
+        has("ArchiveSchedule", every_quarter);
+        assert_near(archive::PASSES, 24.0 * 60.0 / 15.0);
     }
 }

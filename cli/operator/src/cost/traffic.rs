@@ -145,6 +145,6 @@ impl Traffic {
 
 /// Converts a count. Exact up to 2^53, which no count here reaches.
 #[expect(clippy::cast_precision_loss, reason = "see above")]
-pub fn float(count: u64) -> f64 {
+pub const fn float(count: u64) -> f64 {
     count as f64
 }

@@ -30,7 +30,7 @@ pub const SCHEDULE_SHARDS: u8 = 8;
 pub(super) const ENABLED_BY_INTERVAL: &str = "enabledByInterval";
 
 /// Configurations of one page of the index. Their keys have at most 300 bytes: far from the 1 MB of `DynamoDB`.
-pub(super) const INDEX_PAGE_SIZE: i32 = 500;
+pub const INDEX_PAGE_SIZE: i32 = 500;
 
 /// Sorts behind every UUID and before everything else in a tenant's partition.
 pub(crate) const BEHIND_IDS: &str = "g";

@@ -16,7 +16,7 @@ pub(super) const STRETCH_RAW_LENGTH: usize = 1024 * 1024;
 
 /// The average length of a block's stream below which blocks are recompressed. At this length, copying costs about a fifth of
 /// the object's bytes. Blocks of 100 audit events have 11 KB.
-pub(super) const SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;
+pub const SHORT_BLOCK_STORED_LENGTH: usize = 8 * 1024;
 
 /// The compression level of stretches. It is part of `EncoderVersion` 2 and of encoder 51: another one would change the objects.
 const COMPRESSION_LEVEL: u32 = 6;

@@ -30,8 +30,8 @@ use crate::{
     },
 };
 
-/// The bytes that are compared at a time with what was stored.
-const COMPARED_LENGTH: usize = 4 * 1024 * 1024;
+/// The bytes that are compared at a time with what was stored: the length of a request that reads a segment back.
+pub const COMPARED_LENGTH: usize = 4 * 1024 * 1024;
 
 /// The most tenants that one invocation works on. The others come next: they are further behind then.
 pub(super) const MAX_TENANTS: usize = 20_000;
