@@ -109,12 +109,15 @@ where
         stop.map_or(Ok(()), Err)
     }
 
-    /// Resets the row first, so that an archiver that works on the tenant can't let its segment count; and erases the segments, and
-    /// the references to those that counted meanwhile. `true`: there were some, so that an archiver of the new row may have let a
+    /// Resets the row, so that an archiver that works on the tenant can't let its segment count; and erases the segments, and the
+    /// references to those that counted meanwhile. `true`: there were some, so that an archiver of the new row may have let a
     /// segment count of which only a part was found. The next reset lets none count that is not whole.
+    ///
+    /// References are also erased right before the reset: to an archiver of the new row, one that is left would be damage.
     async fn erase_archive(&self, counts: &mut ErasureCounts) -> Result<bool, ErasureStop> {
         let ErasureSettings { bucket, table_period, times, .. } = &self.settings;
         let before = *counts;
+        self.erase_references(counts).await?;
         self.in_time()?;
         let row =
             ArchiveRow::after_erasure(self.tenant.clone(), bucket.clone(), self.clock.now(), *table_period, times);
@@ -126,10 +129,14 @@ where
                 erased => counts.segments += erased,
             }
         }
+        self.erase_references(counts).await?;
+        Ok(*counts != before)
+    }
+
+    async fn erase_references(&self, counts: &mut ErasureCounts) -> Result<(), ErasureStop> {
         let (_, count, result) = self.erase_partition(EventPartition::Segments).await;
         counts.event_records += count;
-        result?;
-        Ok(*counts != before)
+        result
     }
 
     /// Erases a partition, and returns the number of erased items.

@@ -19,7 +19,7 @@ use domain::{
 };
 use host::Clock;
 
-use self::rows::Rows;
+use self::{alarms::Alarms, rows::Rows};
 use super::*;
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
@@ -30,6 +30,8 @@ use crate::{
     },
 };
 
+mod alarms;
+mod beside_erasure;
 mod rows;
 mod turns;
 mod wrong_rows;
