@@ -4,19 +4,70 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::webhook::{delivery::WebhookDelivery, failure::WebhookFailure, schedule::next_attempt_after};
-use export_engine::ports::PortError;
 use futures::future::join_all;
 use host::{Clock, Random};
 
-use crate::notifier::{Notice, Notifier};
+use crate::notifier::{AttemptFailure, Notice, Notifier};
 
-/// What becomes of a delivery after an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// The receiver has accepted the notice, or no attempt is left.
-    Done,
+/// The outcome of an attempt at a delivery.
+#[derive(Debug, PartialEq)]
+enum DeliveryOutcome {
+    /// The receiver has accepted the notice with this status.
+    Delivered { status: u16 },
+    /// The receiver wants no more notices.
+    Refused(WebhookFailure),
     /// There is another attempt after this time.
-    Again(Duration),
+    Retried { after: Duration, failure: AttemptFailure },
+    /// No attempt is left.
+    GivenUp(AttemptFailure),
+}
+
+impl DeliveryOutcome {
+    /// Decides what the result of an attempt means for a delivery of this age. `fraction`, a random number from 0 to 1, decides on
+    /// the jitter.
+    fn of(attempt: Result<u16, AttemptFailure>, age: Duration, fraction: f64) -> Self {
+        match attempt {
+            Ok(status) => Self::Delivered { status },
+            Err(AttemptFailure::Receiver(failure)) if !failure.code.is_retried() => Self::Refused(failure),
+            Err(failure) => match next_attempt_after(age, fraction) {
+                Some(after) => Self::Retried { after, failure },
+                None => Self::GivenUp(failure),
+            },
+        }
+    }
+
+    /// Logs the outcome with the host of the receiver, never its URL: a path or query may be what admits a caller.
+    fn log(&self, delivery: &WebhookDelivery, age: Duration) {
+        let WebhookDelivery { tenant_id: tenant, configuration_id: configuration, notice_id: notice, webhook, .. } =
+            delivery;
+        let (host, age_seconds) = (webhook.url.host(), age.as_secs());
+        match self {
+            Self::Delivered { status } => {
+                tracing::info!(%tenant, %configuration, %notice, host, status, age_seconds, "the notice was delivered");
+            }
+            Self::Refused(WebhookFailure { code, status }) => {
+                tracing::warn!(%tenant, %configuration, %notice, host, code = code.name(), status, age_seconds,
+                    "the receiver wants no more notices");
+            }
+            Self::Retried { failure: AttemptFailure::Receiver(WebhookFailure { code, status }), .. } => {
+                tracing::warn!(%tenant, %configuration, %notice, host, code = code.name(), status, age_seconds,
+                    "the notice will be sent again");
+            }
+            Self::Retried { failure: AttemptFailure::Service(error), .. } => {
+                // Not only when the notice is dropped, a day later: the fault is in the service.
+                tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
+                    alarm = "NOTICE_NOT_SENT", "the notice was not sent, and will be tried again");
+            }
+            Self::GivenUp(AttemptFailure::Receiver(WebhookFailure { code, status })) => {
+                tracing::error!(%tenant, %configuration, %notice, host, code = code.name(), status, age_seconds,
+                    alarm = "WEBHOOK_GIVEN_UP", "the notice was not delivered within a day");
+            }
+            Self::GivenUp(AttemptFailure::Service(error)) => {
+                tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
+                    alarm = "WEBHOOK_GIVEN_UP", "the notice could not be sent within a day");
+            }
+        }
+    }
 }
 
 impl Notifier {
@@ -50,16 +101,16 @@ impl Notifier {
         }
         let key = delivery.key();
         let notice = Notice { key: &key, id: &delivery.notice_id, body: &delivery.body };
-        let outcome = self.attempt(notice, &delivery.webhook).await;
+        let attempt = self.attempt(notice, &delivery.webhook).await;
         let now = self.machine.now();
         let age = now.saturating_since(delivery.created_at);
-        let verdict = judge(&outcome, age, self.machine.fraction());
-        log(&delivery, &outcome, age, verdict);
-        match verdict {
-            Verdict::Done => true,
-            Verdict::Again(delay) => {
-                let next = WebhookDelivery { next_attempt_at: Some(now.saturating_add(delay)), ..delivery };
-                self.send_later(&next, delay).await
+        let outcome = DeliveryOutcome::of(attempt, age, self.machine.fraction());
+        outcome.log(&delivery, age);
+        match outcome {
+            DeliveryOutcome::Delivered { .. } | DeliveryOutcome::Refused(_) | DeliveryOutcome::GivenUp(_) => true,
+            DeliveryOutcome::Retried { after, .. } => {
+                let next = WebhookDelivery { next_attempt_at: Some(now.saturating_add(after)), ..delivery };
+                self.send_later(&next, after).await
             }
         }
     }
@@ -73,55 +124,6 @@ impl Notifier {
             tracing::error!(%tenant, %configuration, %notice, %error, "the next attempt waits for the visibility timeout");
         }
         sent.is_ok()
-    }
-}
-
-/// Decides what becomes of a delivery of this age. `fraction`, a random number from 0 to 1, decides on the jitter.
-fn judge(outcome: &Result<Result<u16, WebhookFailure>, PortError>, age: Duration, fraction: f64) -> Verdict {
-    match outcome {
-        Ok(Ok(_)) => Verdict::Done,
-        Ok(Err(failure)) if !failure.code.is_retried() => Verdict::Done,
-        Ok(Err(_)) | Err(_) => next_attempt_after(age, fraction).map_or(Verdict::Done, Verdict::Again),
-    }
-}
-
-/// Logs the host of a receiver, never its URL: a path or query may be what admits a caller.
-fn log(
-    delivery: &WebhookDelivery,
-    outcome: &Result<Result<u16, WebhookFailure>, PortError>,
-    age: Duration,
-    verdict: Verdict,
-) {
-    let WebhookDelivery { tenant_id: tenant, configuration_id: configuration, notice_id: notice, webhook, .. } =
-        delivery;
-    let (host, age_seconds) = (webhook.url.host(), age.as_secs());
-    match outcome {
-        Ok(Ok(status)) => {
-            tracing::info!(%tenant, %configuration, %notice, host, status, age_seconds, "the notice was delivered");
-        }
-        Ok(Err(failure)) => {
-            let (code, status) = (failure.code.name(), failure.status);
-            if let Verdict::Again(_) = verdict {
-                tracing::warn!(%tenant, %configuration, %notice, host, code, status, age_seconds,
-                    "the notice will be sent again");
-            } else if failure.code.is_retried() {
-                tracing::error!(%tenant, %configuration, %notice, host, code, status, age_seconds,
-                    alarm = "WEBHOOK_GIVEN_UP", "the notice was not delivered within a day");
-            } else {
-                tracing::warn!(%tenant, %configuration, %notice, host, code, status, age_seconds,
-                    "the receiver wants no more notices");
-            }
-        }
-        Err(error) => {
-            if let Verdict::Again(_) = verdict {
-                // Not only when the notice is dropped, a day later: the fault is in the service.
-                tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
-                    alarm = "NOTICE_NOT_SENT", "the notice was not sent, and will be tried again");
-            } else {
-                tracing::error!(%tenant, %configuration, %notice, host, %error, age_seconds,
-                    alarm = "WEBHOOK_GIVEN_UP", "the notice could not be sent within a day");
-            }
-        }
     }
 }
 

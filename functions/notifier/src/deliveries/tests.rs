@@ -12,6 +12,7 @@ use domain::{
     time::Timestamp,
     webhook::{SealedWebhookSecret, Webhook, WebhookUrl, delivery::WebhookBody, failure::WebhookFailureCode},
 };
+use export_engine::ports::PortError;
 use function_runtime::{
     environment::{DeploymentMode, Environment},
     local_servers::LocalServers,
@@ -23,18 +24,19 @@ use crate::sender::Sender;
 
 #[test]
 fn only_a_failure_that_can_pass_is_tried_again_and_for_a_day() {
-    let soon = Verdict::Again(Duration::from_secs(5));
-    let day = Duration::from_hours(24);
-    let failed = |code| Ok(Err(WebhookFailure::without_response(code)));
-    for (outcome, at_once, after_a_day) in [
-        (Ok(Ok(200)), Verdict::Done, Verdict::Done),
-        (failed(WebhookFailureCode::WebhookGone), Verdict::Done, Verdict::Done),
-        (failed(WebhookFailureCode::WebhookTimedOut), soon, Verdict::Done),
-        (failed(WebhookFailureCode::WebhookAddressNotPublic), soon, Verdict::Done),
-        (Err(PortError::transient("kms:Decrypt", "busy")), soon, Verdict::Done),
+    let (now, day) = (Duration::ZERO, Duration::from_hours(24));
+    let delivered = DeliveryOutcome::of(Ok(200), now, 0.0);
+    assert_eq!(delivered, DeliveryOutcome::Delivered { status: 200 });
+    let gone = WebhookFailure::without_response(WebhookFailureCode::WebhookGone);
+    assert_eq!(DeliveryOutcome::of(Err(gone.into()), now, 0.0), DeliveryOutcome::Refused(gone));
+    for failure in [
+        WebhookFailure::without_response(WebhookFailureCode::WebhookTimedOut).into(),
+        WebhookFailure::without_response(WebhookFailureCode::WebhookAddressNotPublic).into(),
+        AttemptFailure::from(PortError::transient("kms:Decrypt", "busy")),
     ] {
-        assert_eq!(judge(&outcome, Duration::ZERO, 0.0), at_once, "{outcome:?}");
-        assert_eq!(judge(&outcome, day, 0.0), after_a_day, "{outcome:?}");
+        let soon = DeliveryOutcome::Retried { after: Duration::from_secs(5), failure: failure.clone() };
+        assert_eq!(DeliveryOutcome::of(Err(failure.clone()), now, 0.0), soon);
+        assert_eq!(DeliveryOutcome::of(Err(failure.clone()), day, 0.0), DeliveryOutcome::GivenUp(failure));
     }
 }
 
