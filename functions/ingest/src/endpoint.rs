@@ -38,13 +38,15 @@ const MAX_FIELD_NAME_CHARACTERS: usize = 64;
 pub(crate) struct Refusal {
     error: ErrorBody,
     retry_after: Option<Duration>,
+    /// The index of the faulty event, if one is faulty.
+    event_index: Option<usize>,
 }
 
 impl<E: Into<ErrorBody>> From<E> for Refusal {
     fn from(error: E) -> Self {
         let error = error.into();
         let is_busy = error.status() == StatusCode::SERVICE_UNAVAILABLE;
-        Self { error, retry_after: is_busy.then_some(BUSY_RETRY_AFTER) }
+        Self { error, retry_after: is_busy.then_some(BUSY_RETRY_AFTER), event_index: None }
     }
 }
 
@@ -84,7 +86,8 @@ impl<C: QuotaCounter> Endpoint<C> {
         let key = idempotency_key(&request.headers)?;
         let received = received_body(request)?;
         let body = self.admit(tenant, &received, intake.host.now()).await?;
-        let events = EventBatch::parse(tenant.clone(), &body, form).map_err(|rejected| rejection_body(&rejected))?;
+        let events =
+            EventBatch::parse(tenant.clone(), &body, form).map_err(|rejected| Refusal::of_rejected(&rejected))?;
         let record = key.map(|key| key.record(&body, accepted_events(&events)));
         store(intake, &events, record.as_slice()).await
     }
@@ -164,22 +167,7 @@ fn quota_refusal(retry_after: Duration) -> Refusal {
     );
     let error = ErrorBody::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
         .with_extension("retryAfterSeconds", seconds);
-    Refusal { error, retry_after: Some(retry_after) }
-}
-
-pub(crate) fn rejection_body(rejected: &RejectedEvents) -> ErrorBody {
-    let status = if rejected.reason.is_about_size() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-    let mut error = ErrorBody::new(status, rejected.reason.code(), rejected.reason.to_string());
-    if let Some(index) = rejected.event_index {
-        error = error.with_extension("eventIndex", index);
-    }
-    if let Some(line) = rejected.line {
-        error = error.with_extension("line", line);
-    }
-    if let Rejection::FieldDuplicated(name) = &rejected.reason {
-        error = error.with_extension("field", name.chars().take(MAX_FIELD_NAME_CHARACTERS).collect::<String>());
-    }
-    error
+    Refusal { error, retry_after: Some(retry_after), event_index: None }
 }
 
 fn accepted_response(accepted: u64) -> Response<String> {
@@ -191,9 +179,26 @@ fn accepted_response(accepted: u64) -> Response<String> {
 }
 
 impl Refusal {
+    /// Returns the refusal of a body with a faulty event.
+    pub(crate) fn of_rejected(rejected: &RejectedEvents) -> Self {
+        let RejectedEvents { reason, event_index, line } = rejected;
+        let status = if reason.is_about_size() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
+        let mut error = ErrorBody::new(status, reason.code(), reason.to_string());
+        if let Some(index) = event_index {
+            error = error.with_extension("eventIndex", *index);
+        }
+        if let Some(line) = line {
+            error = error.with_extension("line", *line);
+        }
+        if let Rejection::FieldDuplicated(name) = reason {
+            error = error.with_extension("field", name.chars().take(MAX_FIELD_NAME_CHARACTERS).collect::<String>());
+        }
+        Self { event_index: *event_index, ..Self::from(error) }
+    }
+
     /// Logs the refusal with the tenant of an authenticated caller, and returns the response.
     pub(crate) fn into_response(self, tenant: Option<&TenantId>) -> Response<String> {
-        let Self { error, retry_after } = self;
+        let Self { error, retry_after, event_index: _ } = self;
         let code = error.code();
         let tenant = tenant.map(TenantId::as_str);
         tracing::info!(tenant, status = error.status().as_u16(), code = code.name(), "a request was refused");
@@ -212,5 +217,9 @@ impl Refusal {
 
     pub(crate) fn error(&self) -> &ErrorBody {
         &self.error
+    }
+
+    pub(crate) fn event_index(&self) -> Option<usize> {
+        self.event_index
     }
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     body,
-    endpoint::{Endpoint, Refusal, accepted_events, idempotency_key, received_body, rejection_body, store},
+    endpoint::{Endpoint, Refusal, accepted_events, idempotency_key, received_body, store},
     idempotency::record_of_content,
     intake::Intake,
     payload::{ProxyResponse, Request},
@@ -141,7 +141,7 @@ impl<C: QuotaCounter> Endpoint<C> {
         let added = mapped.lines.len().saturating_sub(body.len());
         self.charge(tenant, added, intake.host.now()).await?;
         let PartialBatch { events, rejected } = PartialBatch::parse(tenant.clone(), mapped.lines.as_bytes())
-            .map_err(|rejected| rejection_body(&rejected))?;
+            .map_err(|rejected| Refusal::of_rejected(&rejected))?;
         let accepted = accepted_events(&events);
         // Exporters repeat a request unchanged, and send no key. The same records are rejected then, so the answer is the same.
         let record = key.map_or_else(|| record_of_content(&body, accepted), |key| key.record(&body, accepted));
@@ -219,13 +219,9 @@ fn message(code: ErrorCode, record: Option<usize>, sentence: &str) -> String {
 }
 
 fn refused(refusal: Refusal, tenant: Option<&TenantId>, encoding: Encoding) -> ProxyResponse {
-    let status = rpc_code(refusal.error().status());
-    let code = refusal.error().code();
-    let reason = code.name();
-    let body = refusal.error().to_json();
-    let error = &body["errors"][0];
-    let record = error["extensions"]["eventIndex"].as_u64().and_then(|index| usize::try_from(index).ok());
-    let message = message(code, record, error["message"].as_str().unwrap_or_default());
+    let error = refusal.error();
+    let (status, reason) = (rpc_code(error.status()), error.code().name());
+    let message = message(error.code(), refusal.event_index(), error.message());
     let (mut head, _) = refusal.into_response(tenant).into_parts();
     if head.status.is_server_error() {
         // Exporters drop what got another 5xx than 502, 503 and 504: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.

@@ -50,6 +50,12 @@ impl ErrorBody {
         self.code
     }
 
+    /// Returns the message for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Returns the body as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
