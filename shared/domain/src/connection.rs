@@ -27,7 +27,7 @@ pub enum ConnectionStatus {
     Failed,
 }
 
-named!(ConnectionStatus);
+named!(ConnectionStatus, parse);
 
 /// The state of a configuration's connection. Illegal combinations (a success with an error) can't be built.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ pub enum ExportFormat {
     OcsfParquet,
 }
 
-named!(ExportFormat);
+named!(ExportFormat, parse);
 
 /// The least letters that a wrong name has to share with the beginnings of a format's words to suggest that format.
 const MIN_SHARED_LETTERS: usize = 2;

@@ -9,6 +9,7 @@ use crate::{
     configuration::ExportConfiguration,
     connection::ConnectionStatus,
     interval::{ExportInterval, ExportSchedule},
+    named::named,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -40,13 +41,7 @@ pub enum ExportHealth {
     NeverRun,
 }
 
-impl ExportHealth {
-    /// Returns the name in the API and in reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
+named!(ExportHealth);
 
 /// The stored facts that decide how the export of a configuration is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]

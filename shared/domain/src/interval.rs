@@ -29,7 +29,7 @@ pub enum ExportInterval {
     Every24Hours,
 }
 
-named!(ExportInterval);
+named!(ExportInterval, parse);
 
 impl ExportInterval {
     pub const ALL: [Self; 5] =

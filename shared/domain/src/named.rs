@@ -1,6 +1,6 @@
 //! Names of enums.
 
-/// Gives an enum with the derives `IntoStaticStr` and `EnumString` of `strum` the conversions to and from the names that they define.
+/// Gives an enum with the derive `IntoStaticStr` of `strum` its names, and with `, parse` and the derive `EnumString` also the way back.
 macro_rules! named {
     ($type:ty) => {
         impl $type {
@@ -9,7 +9,12 @@ macro_rules! named {
             pub fn name(self) -> &'static str {
                 self.into()
             }
+        }
+    };
+    ($type:ty, parse) => {
+        named!($type);
 
+        impl $type {
             /// Returns the value of a name, if there is one.
             #[must_use]
             pub fn parse(name: &str) -> Option<Self> {

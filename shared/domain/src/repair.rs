@@ -16,6 +16,7 @@ use crate::{
         field_error::{FieldError, FieldErrorCode},
     },
     connection::ConnectionError,
+    named::named,
     object_key,
     time::Timestamp,
 };
@@ -117,12 +118,9 @@ pub enum RepairStatus {
     Abandoned,
 }
 
-impl RepairStatus {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
+named!(RepairStatus);
 
+impl RepairStatus {
     #[must_use]
     pub fn is_ended(self) -> bool {
         !matches!(self, Self::Pending | Self::Running)
@@ -144,12 +142,7 @@ pub enum UnrepairedReason {
     ContentChanged,
 }
 
-impl UnrepairedReason {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
+named!(UnrepairedReason);
 
 /// A bucket and a key in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

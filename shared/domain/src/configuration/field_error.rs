@@ -2,7 +2,7 @@
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::explanation::Explanation;
+use crate::{explanation::Explanation, named::named};
 
 /// An error in one input field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,14 +63,10 @@ pub enum FieldErrorCode {
     ReplayPathOverlaps,
 }
 
+named!(FieldErrorCode);
+
 impl FieldErrorCode {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the stable name that callers may rely on.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 
     /// Returns the meaning and the remedy, for the list of all codes.
     #[must_use]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::explanation::Explanation;
+use crate::{explanation::Explanation, named::named};
 
 /// A failed connection: a stable code, and a message that says what to change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +38,10 @@ pub enum ConnectionErrorCode {
     ChecksumsMissing,
 }
 
+named!(ConnectionErrorCode);
+
 impl ConnectionErrorCode {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the stable name that callers may rely on.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 
     /// Returns the explanation, for the list of all codes.
     #[must_use]

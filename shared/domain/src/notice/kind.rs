@@ -35,7 +35,7 @@ pub enum NoticeKind {
     AccessKeyAging,
 }
 
-named!(NoticeKind);
+named!(NoticeKind, parse);
 
 impl NoticeKind {
     pub const ALL: &'static [Self] = Self::VARIANTS;

@@ -34,7 +34,7 @@ pub enum Version {
     V1_8_0,
 }
 
-named!(Version);
+named!(Version, parse);
 
 impl Version {
     pub const ALL: &'static [Self] = Self::VARIANTS;
@@ -167,7 +167,7 @@ impl Activity {
     }
 }
 
-named!(Class);
+named!(Class, parse);
 
 impl Class {
     pub const ALL: &'static [Self] = Self::VARIANTS;

@@ -101,7 +101,7 @@ pub enum ReplayStatus {
     Cancelled,
 }
 
-named!(ReplayStatus);
+named!(ReplayStatus, parse);
 
 impl ReplayState {
     #[must_use]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::explanation::Explanation;
+use crate::{explanation::Explanation, named::named};
 
 /// The reason why a receiver did not accept a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray)]
@@ -23,14 +23,10 @@ pub enum WebhookFailureCode {
     WebhookServerError,
 }
 
+named!(WebhookFailureCode);
+
 impl WebhookFailureCode {
     pub const ALL: &'static [Self] = Self::VARIANTS;
-
-    /// Returns the stable name that callers may rely on.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 
     /// Returns the failure that the status of a response stands for. `None`: the notice was accepted.
     #[must_use]
