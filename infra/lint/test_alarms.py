@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE, of_type, target, translated
+from infra.lint.template import RESOURCES, ROOT, TEMPLATE, of_type, target, translated
 from infra.local.filter_patterns import FilterPattern, data_points
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")

@@ -17,8 +17,8 @@ from infra.dashboard.picture import PICTURE_FILE, draw
 from infra.dashboard.recording import Recording
 from infra.dashboard.source import TEMPLATE_FILE, Template, substitution
 from infra.dashboard.widgets import COLUMNS, dashboard_body
+from infra.lint.template import RESOURCES, TEMPLATE, of_type
 from infra.lint.test_alarms import ALARMS, FILTERS, dimensions, log_calls, rust_sources, transformation
-from infra.lint.test_template import RESOURCES, TEMPLATE, of_type
 
 QUERIES = of_type("AWS::Logs::QueryDefinition")
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from infra.lint.template import RESOURCES, ROOT, TEMPLATE, statements
 from infra.lint.test_alarms import TOPIC
-from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE, statements
 
 EXAMPLE = yaml_parse((ROOT / "infra" / "notices" / "sns-mail.yaml").read_text())
 RULE = EXAMPLE["Resources"]["Rule"]["Properties"]

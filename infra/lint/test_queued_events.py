@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.lint.test_template import ROOT, TEMPLATE
+from infra.lint.template import ROOT, TEMPLATE
 
 PATH = ROOT / "infra" / "queued-events" / "http-api.yaml"
 EXAMPLE = yaml_parse(PATH.read_text())

@@ -10,9 +10,9 @@ import pytest
 from botocore import xform_name
 
 from infra.dashboard.source import substitution
+from infra.lint.template import RESOURCES, ROOT, TEMPLATE
 from infra.lint.test_alarms import ALARMS, FILTERS, INTERVALS, raised_by_the_sources, rust_sources, transformation
 from infra.lint.test_documents import anchors
-from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE
 
 RUNBOOKS = ROOT / "docs" / "RUNBOOKS.md"
 # Sections of docs/RUNBOOKS.md that are no runbooks.
