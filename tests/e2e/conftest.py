@@ -17,6 +17,7 @@ from infra.local import schedules
 from infra.local.emulators.interface import Capability
 from infra.local.settings import CLI, DEV_TOOLS, LOCAL, OPERATOR, TOKEN_DIRECTORY
 from infra.local.stack import Administrator, Stack
+from infra.local.verification import Verifier
 from tests.e2e.harness import CustomerFactory, Record, Tenant, TokenFactory
 
 # The records that parallel workers leave for the tests that check all of them.
@@ -84,6 +85,12 @@ def http(record: Record) -> Iterator[requests.Session]:
 def command() -> Path:
     """The command line that `make up` built."""
     return CLI
+
+
+@pytest.fixture(scope="module")
+def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
+    """The command line with the stack's public key, which a module's tests share: no test replaces the key."""
+    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
 
 
 @pytest.fixture(scope="session")

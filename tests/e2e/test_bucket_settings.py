@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -269,11 +268,6 @@ def test_a_bucket_with_a_bucket_key_takes_the_export(customers: CustomerFactory)
 # ----------------------------------------------------------------------------------------------------------------------
 # What happens to the files afterwards
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
 
 
 def set_lifecycle(account: CustomerAccount, **action: Any) -> None:

@@ -25,11 +25,6 @@ EVENTS_OF_CREATION = 1
 
 
 @pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
-
-
-@pytest.fixture(scope="module")
 def exported(customers: CustomerFactory, verifier: Verifier) -> Customer:
     """A disabled export of two windows with events, each with its signed digest."""
     customer = customers.with_role()

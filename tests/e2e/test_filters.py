@@ -39,11 +39,6 @@ QUERIES = {"include": {"actions": ["QUERY"]}}
 NOTHING = {"include": {"targetTypes": ["NO_SUCH_TARGET"]}}
 
 
-@pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
-
-
 def canonical(export_filter: dict[str, Any]) -> str:
     return json.dumps(export_filter, sort_keys=True, separators=(",", ":"))
 

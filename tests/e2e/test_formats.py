@@ -11,19 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from infra.local.settings import TOOLS
-from infra.local.stack import Stack, wait_until
+from infra.local.stack import wait_until
 from infra.local.verification import COMPLETE, Verifier, download
 from tests.e2e.harness import EXPORT_TIMEOUT_SECONDS, Customer, CustomerFactory, is_change, make_events
 
 COMMAND_TIMEOUT_SECONDS = 300
-
-
-@pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
 
 
 def change_format(customer: Customer, name: str) -> None:

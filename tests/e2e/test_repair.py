@@ -29,11 +29,6 @@ EVENTS_OF_A_WINDOW = 40
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
-
-
 @pytest.fixture
 def exported(customers: CustomerFactory) -> Customer:
     """A disabled export of two windows with events, each with its signed digest."""

@@ -106,11 +106,6 @@ def program(command: Path, record: Record, stack: Stack, tmp_path: Path) -> Call
     return make
 
 
-@pytest.fixture
-def verifier(stack: Stack, command: Path, tmp_path: Path) -> Verifier:
-    return Verifier.create(stack, command, tmp_path)
-
-
 def allow_replays(cli: CommandLine, customer: Customer, path: str = PATH) -> None:
     """Attaches the policy that the command line prints for the path."""
     policies = ["config", "policies", customer.id, "--replay-path", path, "--document", "iam"]

@@ -88,11 +88,6 @@ def runbooks(stack: Stack, tmp_path: Path) -> Runbooks:
 
 
 @pytest.fixture
-def verifier(stack: Stack, command: Path, tmp_path: Path) -> Verifier:
-    return Verifier.create(stack, command, tmp_path)
-
-
-@pytest.fixture
 def restored_table(stack: Stack) -> Iterator[str]:
     name = f"restored-{uuid.uuid4().hex}"
     yield name

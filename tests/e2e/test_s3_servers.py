@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.message import Message
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,11 +134,6 @@ def assert_exported(
         tested = tenant.administrator.test(created["id"])
         assert tested["connectionStatus"] == "SUCCESS"
         tenant.administrator.delete(created["id"])
-
-
-@pytest.fixture(scope="module")
-def verifier(stack: Stack, command: Path, tmp_path_factory: pytest.TempPathFactory) -> Verifier:
-    return Verifier.create(stack, command, tmp_path_factory.mktemp("signing-key"))
 
 
 def test_an_export_to_another_server_arrives_and_is_verified(
