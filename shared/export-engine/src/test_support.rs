@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
+#[cfg(test)]
+mod alarm_lines;
 mod connections;
 
 use domain::{
@@ -9,6 +11,8 @@ use domain::{
     tenant::TenantId,
 };
 
+#[cfg(test)]
+pub(crate) use self::alarm_lines::AlarmLines;
 pub use self::connections::{Behavior, Bucket, ConnectionWorld, Seen};
 
 /// Returns the key of the configuration of this number, each of another tenant.

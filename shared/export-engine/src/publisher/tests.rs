@@ -23,6 +23,7 @@ use super::*;
 use crate::{
     ports::{EnabledConfigurations, NoticeRecords, ObservedExports, QueuedPage, RecordOutcome},
     sweep::Sweep,
+    test_support::AlarmLines,
 };
 
 /// The most notices of a page.
@@ -275,69 +276,20 @@ async fn what_the_bus_refuses_stays_and_its_age_is_reported() {
     assert_eq!(world.deliveries.lock().unwrap().len(), 1);
 }
 
-/// The IDs of the notices whose lines raise the alarm.
-#[derive(Debug, Default)]
-struct AlarmLines(Mutex<Vec<String>>);
-
-/// The fields of a line that the tests read.
-#[derive(Default)]
-struct AlarmLine {
-    is_alarm: bool,
-    notice: String,
-}
-
-impl tracing::field::Visit for AlarmLine {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        match field.name() {
-            "alarm" => self.is_alarm = format!("{value:?}") == format!("{LAST_EXPORT_STOPPED:?}"),
-            "notice" => self.notice = format!("{value:?}"),
-            _ => {}
-        }
-    }
-}
-
-impl tracing::Subscriber for AlarmLines {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = AlarmLine::default();
-        event.record(&mut line);
-        if line.is_alarm {
-            self.0.lock().unwrap().push(line.notice);
-        }
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn the_alarm_of_a_last_export_waits_for_neither_bus_nor_queue() {
-    // A single subscriber would disable call sites that other tests' threads reach first.
-    let _other = tracing::Dispatch::new(AlarmLines::default());
     for world in [
         World { refused: Some(tenant("acme")), ..World::default() },
         World { is_queue_down: AtomicBool::new(true), ..World::default() },
         World::default(),
     ] {
-        let lines = std::sync::Arc::<AlarmLines>::default();
-        let _guard = tracing::subscriber::set_default(std::sync::Arc::clone(&lines));
         let key = world.queue("acme", 1);
         let other = QueuedNotice { is_last_export: false, ..queued("acme", 2) };
         world.outbox.lock().unwrap().insert(other.key.clone(), other);
-        publish(&world).await;
-        assert_eq!(*lines.0.lock().unwrap(), [key.notice_id.to_string()]);
+        let lines = AlarmLines::default();
+        lines.of(publish(&world)).await;
+        let expected = [LAST_EXPORT_STOPPED.to_owned(), key.notice_id.to_string()];
+        assert_eq!(lines.taken_with(["alarm", "notice"]), [expected]);
     }
 }
 

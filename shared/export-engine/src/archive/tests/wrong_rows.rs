@@ -1,6 +1,7 @@
 //! Rows that say too little, or are gone, and those of rescues that came too late.
 
 use super::*;
+use crate::test_support::AlarmLines;
 
 /// Returns a store whose archive has ten days, of which the table has the last ones.
 async fn archived() -> (Store, Timestamp) {
@@ -102,7 +103,7 @@ async fn no_second_archive_begins_while_there_is_a_first() {
     store.set_now(now);
     let (references, objects) = (store.references(), store.lock().objects.len());
     store.lock().row = Some(created(now));
-    let alarms = Alarms::default();
+    let alarms = AlarmLines::default();
     let outcome = alarms.of(store.archiver().run(0)).await.unwrap();
     assert_eq!((outcome.segments, outcome.failed, alarms.taken()), (0, 1, vec![ARCHIVE_DAMAGED.to_owned()]));
     assert_eq!((store.references(), store.lock().objects.len()), (references, objects));
@@ -131,7 +132,7 @@ async fn a_row_with_impossible_marks_is_not_rescued_and_raises_the_alarm() {
     let now = start().saturating_add(DAY * 8);
     store.set_now(now);
     store.lock().row.as_mut().unwrap().extended_through = Some(BlockId::lowest_at(now.saturating_add(DAY)));
-    let alarms = Alarms::default();
+    let alarms = AlarmLines::default();
     let outcome = alarms.of(store.rescue().run(0)).await.unwrap();
     assert_eq!((outcome.tenants, outcome.rescued, outcome.failed, outcome.is_complete), (1, 0, 1, false));
     assert_eq!(alarms.taken(), [ARCHIVE_DAMAGED]);
@@ -144,7 +145,7 @@ async fn a_row_with_impossible_marks_is_not_rescued_and_raises_the_alarm() {
 async fn a_rescue_that_came_too_late_reads_nothing_again_until_there_is_more() {
     let store = Store::with_blocks(days());
     let begun = start().saturating_add(DAY * 8);
-    let alarms = Alarms::default();
+    let alarms = AlarmLines::default();
     let mut reads = Vec::new();
     for sweep in 0..96 {
         store.set_now(begun.saturating_add(Duration::from_mins(15) * sweep));
