@@ -11,13 +11,10 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use futures::stream::{StreamExt, iter};
+use futures::stream::{FuturesUnordered, StreamExt};
 use host::Clock;
 
 use crate::ports::{ArchiveReset, EventPartition, ItemEraser, PortError, SegmentEraser};
-
-/// The most partitions that are erased concurrently: all partitions of a tenant.
-const MAX_CONCURRENT_PARTITIONS: usize = 19;
 
 /// The longest time of an invocation.
 const INVOCATION: Duration = Duration::from_mins(15);
@@ -93,8 +90,7 @@ where
     }
 
     async fn erase_items(&self, counts: &mut ErasureCounts) -> Result<(), ErasureStop> {
-        let partitions: Vec<_> = EventPartition::all().map(|partition| self.erase_partition(partition)).collect();
-        let mut erased = iter(partitions).buffer_unordered(MAX_CONCURRENT_PARTITIONS);
+        let mut erased: FuturesUnordered<_> = EventPartition::all().map(|of| self.erase_partition(of)).collect();
         let mut stop = None;
         while let Some((partition, count, result)) = erased.next().await {
             match partition {
