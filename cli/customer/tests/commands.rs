@@ -22,7 +22,6 @@ use rustix::{
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use test_server::{Request, response, serve};
 
@@ -402,7 +401,7 @@ fn the_command_that_checks_a_replay_can_be_pasted() {
 
 #[test]
 fn a_digest_is_restored_on_its_server() {
-    let sha256 = |bytes: &[u8]| Hex32(Sha256::digest(bytes).into()).to_string();
+    let sha256 = |bytes: &[u8]| Hex32::sha256_of(bytes).to_string();
     let key = format!("logs/{ID}/_digests/0000000007_20261122T020000000Z_abababababababab.json");
     let digest = json!({
         "exportJobId": format!("{ID}.7"), "bucketName": "acme-audit", "objectKey": key, "digest": "{}", "sha256": sha256(b"{}"),

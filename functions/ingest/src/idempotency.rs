@@ -40,7 +40,7 @@ impl IdempotencyKey {
     /// different bytes.
     pub(crate) fn record(&self, body: &[u8], accepted: u64) -> IdempotencyRecord {
         IdempotencyRecord {
-            key_hash: Hex32(Sha256::digest(&self.0).into()).to_string(),
+            key_hash: Hex32::sha256_of(&self.0).to_string(),
             body_hash: Sha256::digest(body).into(),
             accepted,
         }
@@ -51,18 +51,14 @@ impl IdempotencyKey {
 pub(crate) fn record_of_message(id: &str, body: &[u8], accepted: u64) -> IdempotencyRecord {
     // A request's key can't contain this character.
     let key = format!("message\0{id}");
-    IdempotencyRecord {
-        key_hash: Hex32(Sha256::digest(key).into()).to_string(),
-        body_hash: Sha256::digest(body).into(),
-        accepted,
-    }
+    IdempotencyRecord { key_hash: Hex32::sha256_of(key).to_string(), body_hash: Sha256::digest(body).into(), accepted }
 }
 
 /// Returns the record to store for a request whose sender repeats it without a key, under its content.
 pub(crate) fn record_of_content(body: &[u8], accepted: u64) -> IdempotencyRecord {
     let body_hash: [u8; 32] = Sha256::digest(body).into();
     let key = format!("content\0{}", Hex32(body_hash));
-    IdempotencyRecord { key_hash: Hex32(Sha256::digest(key).into()).to_string(), body_hash, accepted }
+    IdempotencyRecord { key_hash: Hex32::sha256_of(key).to_string(), body_hash, accepted }
 }
 
 #[cfg(test)]

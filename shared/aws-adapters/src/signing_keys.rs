@@ -6,7 +6,6 @@ use domain::digest::Hex32;
 use export_engine::ports::PortError;
 use futures::{StreamExt, TryStreamExt, stream};
 use pem::{EncodeConfig, LineEnding, Pem};
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use crate::error::port_error;
@@ -31,7 +30,7 @@ pub struct SigningPublicKey {
 
 impl SigningPublicKey {
     fn from_der(der: Vec<u8>) -> Self {
-        Self { fingerprint: Hex32(Sha256::digest(&der).into()), der: der.into() }
+        Self { fingerprint: Hex32::sha256_of(&der), der: der.into() }
     }
 
     /// Returns the key as `openssl pkey -pubout` writes it.

@@ -157,7 +157,6 @@ mod tests {
         tenant::TenantId,
         time::Timestamp,
     };
-    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -232,7 +231,7 @@ mod tests {
         let made = ExportFormat::ALL.iter().map(|format| {
             let encoding = Encoding { filter: Some(logins()), ..(*format).into() };
             let objects = encode(&encoding, &blocks);
-            let hash = Hex32(Sha256::digest(&objects[0].bytes).into()).to_string();
+            let hash = Hex32::sha256_of(&objects[0].bytes).to_string();
             assert_eq!(objects.len(), 1);
             (ConversionEncoders::CURRENT.numbers(&encoding), objects[0].bytes.len(), hash)
         });

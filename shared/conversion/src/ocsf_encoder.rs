@@ -154,7 +154,6 @@ fn failed(error: impl Display) -> PortError {
 mod tests {
     use domain::{block::encode_block, digest::Hex32, tenant::TenantId};
     use export_engine::ports::ErrorKind;
-    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -221,7 +220,7 @@ mod tests {
     fn the_bytes_of_encoders_301_and_302_are_pinned() {
         let hashes = Version::ALL.iter().flat_map(|version| {
             let objects = encoded(&of_version(*version), &two_blocks()).unwrap();
-            objects.into_iter().map(|object| Hex32(Sha256::digest(&object.bytes).into()).to_string())
+            objects.into_iter().map(|object| Hex32::sha256_of(&object.bytes).to_string())
         });
         let hashes: Vec<String> = hashes.collect();
         let pinned = [

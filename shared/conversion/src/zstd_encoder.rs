@@ -113,7 +113,6 @@ mod tests {
         tenant::TenantId,
         time::Timestamp,
     };
-    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -172,7 +171,7 @@ mod tests {
         let object = encoded(&blocks, BytesMut::new());
         let reused = encoded(&blocks, BytesMut::from(&b"left over"[..]));
         assert_eq!(object, reused);
-        let hash = Hex32(Sha256::digest(&object.bytes).into()).to_string();
+        let hash = Hex32::sha256_of(&object.bytes).to_string();
         assert_eq!(
             (object.bytes.len(), &*hash),
             (7_568, "f9da43062232235023f6b8f849e8faf8c30125e7df78b5701b87e6c1c3ca4074")

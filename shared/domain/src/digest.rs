@@ -235,7 +235,7 @@ impl Digest {
     #[must_use]
     pub fn stated_classes(ocsf: Option<&OcsfSettings>) -> (Option<OwnRules>, Option<Hex32>) {
         let classes = ocsf.map(|ocsf| &ocsf.classes).filter(|classes| !classes.is_empty());
-        (classes.cloned(), classes.map(|classes| Hex32(classes.sha256())))
+        (classes.cloned(), classes.map(OwnRules::sha256))
     }
 
     fn has_consistent_classes(&self) -> bool {
@@ -308,7 +308,7 @@ impl Digest {
         if digest.format == Some(ExportFormat::default()) || has_schema != digest.format().has_schema() {
             return Err(InvalidDigest::InconsistentFormat);
         }
-        let filter_sha256 = digest.filter.as_ref().map(|filter| Hex32(filter.sha256()));
+        let filter_sha256 = digest.filter.as_ref().map(EventFilter::sha256);
         if filter_sha256 != digest.filter_sha256 || digest.filter.is_some() != digest.left_out.is_some() {
             return Err(InvalidDigest::InconsistentFilter);
         }
@@ -514,7 +514,7 @@ mod tests {
 
     fn filtered() -> Digest {
         let filter: EventFilter = serde_json::from_str(r#"{"include":{"actions":["LOGIN","Ä*"]}}"#).unwrap();
-        let filter_sha256 = Some(Hex32(filter.sha256()));
+        let filter_sha256 = Some(filter.sha256());
         Digest { version: 5, filter: Some(filter), filter_sha256, left_out: Some(9), ..digest() }
     }
 
@@ -579,7 +579,7 @@ mod tests {
         };
         let head = "\"format\":\"OCSF_PARQUET\",\"schemaVersion\":2,\"ocsfVersion\":\"1.8.0\"";
         assert_eq!(text(&plain), stated(head));
-        let sha256 = Hex32(classes.sha256());
+        let sha256 = classes.sha256();
         let with_rules = Digest { classes: Some(classes), classes_sha256: Some(sha256), ..plain.clone() };
         let rules = format!("{head},\"classes\":[{rule}],\"classesSha256\":\"{sha256}\"");
         assert_eq!(text(&with_rules), stated(&rules));

@@ -19,7 +19,6 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use data_encoding::HEXLOWER;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 pub use self::{
     input::{MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES, RawFilter, RawLists},
@@ -32,7 +31,7 @@ use self::{
 };
 use crate::{
     configuration::field_error::FieldError,
-    hex::{self, InvalidHex},
+    hex::{self, Hex32, InvalidHex},
     time::Timestamp,
 };
 
@@ -101,15 +100,15 @@ impl EventFilter {
 
     /// Returns the SHA-256 of the canonical text, which [`Display`](fmt::Display) writes.
     #[must_use]
-    pub fn sha256(&self) -> [u8; 32] {
-        Sha256::digest(self.to_string().as_bytes()).into()
+    pub fn sha256(&self) -> Hex32 {
+        Hex32::sha256_of(self.to_string())
     }
 
     /// Returns the tag of the names of objects of this filter.
     #[must_use]
     pub fn tag(&self) -> FilterTag {
         let mut tag = [0; FilterTag::LENGTH];
-        tag.iter_mut().zip(self.sha256()).for_each(|(own, byte)| *own = byte);
+        tag.iter_mut().zip(self.sha256().0).for_each(|(own, byte)| *own = byte);
         FilterTag(tag)
     }
 

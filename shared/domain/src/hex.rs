@@ -4,11 +4,20 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// 32 bytes, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hex32(pub [u8; 32]);
+
+impl Hex32 {
+    /// Returns the SHA-256 of some bytes.
+    #[must_use]
+    pub fn sha256_of(bytes: impl AsRef<[u8]>) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
 
 /// The error of a text that is not as many lower-case hexadecimal digits as its type needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,6 @@ use domain::{
     object_key,
     tenant::TenantId,
 };
-use sha2::{Digest, Sha256};
 use tokio::task::yield_now;
 
 use crate::{
@@ -140,7 +139,7 @@ impl<E: Encoders> Assembly<'_, E> {
         let description = DigestObject {
             bucket: destination.bucket_name.clone(),
             key: object_key::data_object(destination, configuration_id, encoding, class, read.first, read.last),
-            sha256: Hex32(Sha256::digest(&bytes).into()),
+            sha256: Hex32::sha256_of(&bytes),
             stored_length: bytes.len() as u64,
             crc32,
             raw_length,

@@ -5,6 +5,7 @@ use domain::{
     block::BlockId,
     configuration::Destination,
     digest::{Digest, DigestReference, DigestTag, DigestWindow, Hex32, SIGNATURE_SUFFIX, digest_key},
+    event_filter::EventFilter,
     export_format::ExportFormat,
     export_run::{ExportState, Window},
 };
@@ -57,7 +58,7 @@ pub(crate) async fn seal(
         ocsf_version: encoding.ocsf.map(|ocsf| ocsf.version),
         classes,
         classes_sha256,
-        filter_sha256: encoding.filter.as_ref().map(|filter| Hex32(filter.sha256())),
+        filter_sha256: encoding.filter.as_ref().map(EventFilter::sha256),
         left_out: encoding.filter.as_ref().map(|_| left_out),
         filter: encoding.filter,
         objects,
@@ -88,8 +89,8 @@ pub(crate) async fn put(
     delivery: DigestDelivery,
     destination: &Destination,
 ) -> Result<DigestReference, PortError> {
-    let sha256 = Hex32(Sha256::digest(&sealed.bytes).into());
-    let signature_sha256 = Hex32(Sha256::digest(&sealed.signature).into());
+    let sha256 = Hex32::sha256_of(&sealed.bytes);
+    let signature_sha256 = Hex32::sha256_of(&sealed.signature);
     let tag = sealed.is_tagged.then(|| DigestTag::of_signature(signature_sha256));
     let key = digest_key(destination, &lease.key, sequence, sealed.end_block.timestamp(), tag);
     // The signature first: a digest without one would look forged.

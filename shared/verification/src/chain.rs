@@ -10,7 +10,7 @@ use domain::{
 
 use crate::{
     archive::{Archive, ReadError},
-    files::{BoundedFile, read_bounded, sha256},
+    files::{BoundedFile, read_bounded},
     names::{BESIDE, DigestName, LakeName},
     place::Place,
 };
@@ -88,7 +88,7 @@ impl ProvenDigest {
     pub(crate) async fn read<A: Archive + ?Sized>(self, archive: &A) -> Result<Digest, ReadError> {
         let name = self.name.file();
         match read_bounded(archive, &name, MAX_DIGEST_LENGTH).await? {
-            BoundedFile::Read(bytes) if sha256(&bytes) == self.sha256 => Digest::from_bytes(&bytes).ok(),
+            BoundedFile::Read(bytes) if Hex32::sha256_of(&bytes) == self.sha256 => Digest::from_bytes(&bytes).ok(),
             _ => None,
         }
         .ok_or_else(|| ReadError::Unreadable(format!("{name} changed during the verification")))

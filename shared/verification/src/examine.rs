@@ -2,14 +2,14 @@
 
 use domain::{
     configuration::ConfigurationId,
-    digest::{Digest, DigestReference, InvalidDigest},
+    digest::{Digest, DigestReference, Hex32, InvalidDigest},
     tenant::TenantId,
 };
 
 use crate::{
     breaks::{Break, BreakCode},
     contradiction::contradiction,
-    files::{BoundedFile, sha256},
+    files::BoundedFile,
     keys::PublicKeys,
     names::DigestName,
     pair::Pair,
@@ -61,7 +61,7 @@ pub(crate) fn examine(
         }
         BoundedFile::TooLong => return fail(BreakCode::BadSignature, "the signature is longer than any"),
     };
-    let actual = sha256(bytes);
+    let actual = Hex32::sha256_of(bytes);
     let parsed = Digest::from_bytes(bytes);
     let signed = match &parsed {
         Ok(digest) => keys.verify(digest.signing_key, bytes, signature).ok_or(digest.signing_key),
@@ -92,10 +92,10 @@ pub(crate) fn examine(
     if !is_expected {
         return fail(BreakCode::ForkedChain, &format!("{}, and the next digest names another digest", differs()));
     }
-    if expected.is_some_and(|expected| expected.signature_sha256 != sha256(signature)) {
+    if expected.is_some_and(|expected| expected.signature_sha256 != Hex32::sha256_of(signature)) {
         return fail(BreakCode::BadSignature, "the next digest names another signature");
     }
-    if !name.fits_signature(sha256(signature)) {
+    if !name.fits_signature(Hex32::sha256_of(signature)) {
         return fail(BreakCode::ReplayedDigest, "the end of its name does not match the signature");
     }
     if digest.to_bytes().ok().as_ref() != Some(bytes) {

@@ -1,8 +1,6 @@
 //! Reads of files whose length or order nobody vouches for.
 
-use domain::digest::Hex32;
 use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
 
 use crate::archive::{Archive, ReadError};
 
@@ -44,8 +42,4 @@ pub(crate) fn check_order(last: &mut Option<String>, name: &str) -> Result<(), R
 /// Returns whether this is the object that the S3 console creates for an empty folder. Copies on disk don't have it.
 pub(crate) fn is_folder_marker(name: &str, length: u64) -> bool {
     length == 0 && (name.is_empty() || name.ends_with('/'))
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }

@@ -2,7 +2,6 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use domain::digest::Hex32;
-use sha2::{Digest, Sha256};
 
 /// The most keys that may be given: one for each rotation, so far more than anyone has.
 pub const MAX_PUBLIC_KEYS: usize = 64;
@@ -74,7 +73,7 @@ impl PublicKeys {
         let point = der.strip_prefix(&P256_HEADER).ok_or(InvalidPublicKey::OtherKind)?;
         // This also checks the length, and that the point lies on the curve.
         let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).map_err(|_| InvalidPublicKey::OtherKind)?;
-        let fingerprint = Hex32(Sha256::digest(der).into());
+        let fingerprint = Hex32::sha256_of(der);
         if self.get(fingerprint).is_some() {
             return Ok(());
         }

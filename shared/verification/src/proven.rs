@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use domain::digest::{DigestObject, Hex32};
 use futures::{StreamExt, TryStreamExt};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     archive::{Archive, ReadError},
@@ -155,6 +154,6 @@ async fn read_exactly<A: Archive + ?Sized>(
             return Ok(None);
         }
     }
-    let is_proven = bytes.len() as u64 == object.stored_length && object.sha256 == Hex32(Sha256::digest(&bytes).into());
+    let is_proven = bytes.len() as u64 == object.stored_length && object.sha256 == Hex32::sha256_of(&bytes);
     Ok(is_proven.then_some(bytes))
 }

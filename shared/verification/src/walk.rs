@@ -12,7 +12,7 @@ use crate::{
     breaks::{Break, BreakCode},
     chain::{Before, Chain, Lake, MAX_DIGESTS, ProvenDigest},
     examine::{Identity, examine},
-    files::{BoundedFile, check_order, is_folder_marker, sha256},
+    files::{BoundedFile, check_order, is_folder_marker},
     names::{DigestName, LakeName},
     options::{MAX_CLOCK_SKEW, Options, Progress},
     pair::{Listed, Pair},
@@ -232,7 +232,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
             if self.digests.is_empty() {
                 let name = pair.name;
                 let fits_name =
-                    matches!(&pair.signature, BoundedFile::Read(bytes) if name.fits_signature(sha256(bytes)));
+                    matches!(&pair.signature, BoundedFile::Read(bytes) if name.fits_signature(Hex32::sha256_of(bytes)));
                 self.early_signatures.push(EarlySignature { name, fits_name });
             } else {
                 self.report_stray(pair);
@@ -257,7 +257,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         }
         self.report.digests.stretches += 1;
         let BoundedFile::Read(bytes) = &pair.digest else { return None };
-        Some(self.prove(pair.name, &digest, sha256(bytes)))
+        Some(self.prove(pair.name, &digest, Hex32::sha256_of(bytes)))
     }
 
     /// Adds a digest whose signature, link and statement are valid.

@@ -241,7 +241,7 @@ const CASES: &[(&str, Tamper, Option<BreakCode>)] = &[
         case.export.filter = Some(filter(LOGINS));
         case.export.add_window_with(&case.signer, &[2], |digest| {
             let other = filter(NO_QUERIES);
-            digest.filter_sha256 = Some(Hex32(other.sha256()));
+            digest.filter_sha256 = Some(other.sha256());
             digest.filter = Some(other);
         });
     }, Some(BreakCode::InvalidDigest)),

@@ -14,7 +14,6 @@ use domain::{
 };
 use host::{Clock, Machine};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::{
     corpus::{CorpusFile, RETENTION, TENANT, WRITE_SHARDS},
@@ -76,7 +75,7 @@ impl Archive {
         let covers = BlockRange { first: open.first, end };
         let (blocks, event_count) = (open.writer.blocks(), open.writer.event_count());
         let bytes = open.writer.finish(tenant, covers);
-        let sha256 = Hex32(Sha256::digest(&bytes).into());
+        let sha256 = Hex32::sha256_of(&bytes);
         let object_key = segment_key(DayClass::of(RETENTION + EXPIRY_GRACE), tenant, covers, sha256);
         let id = covers.end.previous().to_string();
         let (text, number) = (|text: &str| json!({ "S": text }), |number: u64| json!({ "N": number.to_string() }));

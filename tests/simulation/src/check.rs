@@ -24,7 +24,6 @@ use domain::{
     replay::{Replay, ReplayEnd, ReplayState, ReplayStatus},
     time::Timestamp,
 };
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     outcome::HistoryOutcome,
@@ -226,10 +225,10 @@ fn read_digest(state: &WorldState, reference: &DigestReference) -> Result<Digest
     let DigestReference { bucket, key, sha256, signature_sha256 } = reference;
     let bytes = object(state, bucket.as_str(), key)?;
     let signature = object(state, bucket.as_str(), &format!("{key}{SIGNATURE_SUFFIX}"))?;
-    if hash(bytes) != *sha256 || hash(signature) != *signature_sha256 {
+    if Hex32::sha256_of(bytes) != *sha256 || Hex32::sha256_of(signature) != *signature_sha256 {
         return Err(format!("{key} or its signature differs from the chain"));
     }
-    if !signature.starts_with(&hash(bytes).0) {
+    if !signature.starts_with(&Hex32::sha256_of(bytes).0) {
         return Err(format!("the signature of {key} signs other bytes"));
     }
     let digest = Digest::from_bytes(bytes).map_err(|error| format!("{key}: {error}"))?;
@@ -266,7 +265,7 @@ fn delivered(state: &WorldState, key: &ConfigurationKey, items: &RunItems, chain
         let mut files = Vec::new();
         for object_of in &digest.objects {
             let bytes = object(state, object_of.bucket.as_str(), &object_of.key)?;
-            if hash(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
+            if Hex32::sha256_of(bytes) != object_of.sha256 || bytes.len() as u64 != object_of.stored_length {
                 return Err(format!("{} differs from its digest", object_of.key));
             }
             let raw = inflate(bytes, object_of).map_err(|error| format!("{}: {error}", object_of.key))?;
@@ -441,7 +440,7 @@ fn unlisted(
     let is_data = |name: &str| name.starts_with(&in_folder) || (name.starts_with(&in_lake) && name.contains(&own_name));
     let digest_prefix = format!("{prefix}/{DIGEST_FOLDER}");
     let sealed = items.digests.iter().map(|(sequence, sealed)| {
-        let tag = sealed.is_tagged.then(|| DigestTag::of_signature(hash(&sealed.signature)));
+        let tag = sealed.is_tagged.then(|| DigestTag::of_signature(Hex32::sha256_of(&sealed.signature)));
         digest_key(destination, key, *sequence, sealed.end_block.timestamp(), tag)
     });
     let sealed: BTreeSet<String> = sealed.collect();
@@ -463,8 +462,4 @@ fn unlisted(
 fn object<'a>(state: &'a WorldState, bucket: &str, key: &str) -> Result<&'a Bytes, String> {
     let found = state.buckets.get(bucket).and_then(|bucket| bucket.objects.get(key));
     found.ok_or_else(|| format!("{key} is missing from {bucket}"))
-}
-
-fn hash(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }

@@ -9,7 +9,6 @@ use std::{
 use clap::{Args, Subcommand};
 use domain::digest::{Digest, Hex32, SIGNATURE_SUFFIX};
 use serde_json::json;
-use sha2::Digest as _;
 use terminal::{OutputFormat, Style, Tone, grouped};
 use verification::{MAX_DIGEST_LENGTH, MAX_SIGNATURE_LENGTH, PublicKeys};
 
@@ -170,7 +169,7 @@ fn show(
     format: OutputFormat,
     style: &Style,
 ) -> io::Result<String> {
-    let sha256 = Hex32(sha2::Sha256::digest(bytes).into());
+    let sha256 = Hex32::sha256_of(bytes);
     if format == OutputFormat::Json {
         return Ok(serde_json::to_string(&json!({ "sha256": sha256, "signature": signature, "digest": digest }))?);
     }

@@ -8,7 +8,6 @@ use domain::{
     export_job::ExportJobId,
     export_run::ExportState,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::shared::Service;
 use crate::{error::ApiError, ports::PortError};
@@ -41,7 +40,7 @@ impl Service {
         }
         let sealed = history.digest(key, job.sequence).await?.ok_or(ApiError::NotFound)?;
         let reference = self.reference_to(key, job.sequence, state).await?.ok_or(ApiError::NotFound)?;
-        let (sha256, signature_sha256) = (sha256(&sealed.bytes), sha256(&sealed.signature));
+        let (sha256, signature_sha256) = (Hex32::sha256_of(&sealed.bytes), Hex32::sha256_of(&sealed.signature));
         if (sha256, signature_sha256) != (reference.sha256, reference.signature_sha256) {
             return Err(inconsistent("differs from its reference in the chain").into());
         }
@@ -68,10 +67,6 @@ impl Service {
         };
         reference.map(Some).ok_or_else(|| inconsistent("has no reference in the chain"))
     }
-}
-
-fn sha256(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }
 
 fn inconsistent(defect: &str) -> PortError {

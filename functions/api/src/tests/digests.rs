@@ -8,7 +8,6 @@ use domain::{
     tenant::TenantId,
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     operations::id,
@@ -29,10 +28,6 @@ async fn create(world: &World) -> String {
 async fn ask(world: &World, tenant: &str, job: &str) -> Value {
     let document = format!("query($id: ID!) {{ getExportDigest(exportJobId: $id) {{ {DIGEST} }} }}");
     world.ask_as(tenant, &document, json!({ "id": job })).await
-}
-
-fn sha256(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }
 
 fn signature(sequence: u64) -> Vec<u8> {
@@ -72,8 +67,8 @@ fn seal(
     world.history.put_digest(id, sequence, to, &bytes, &signature(sequence));
     DigestReference {
         key: format!("logs/{id}/_digests/{sequence}.json"),
-        sha256: sha256(&bytes),
-        signature_sha256: sha256(&signature(sequence)),
+        sha256: Hex32::sha256_of(&bytes),
+        signature_sha256: Hex32::sha256_of(&signature(sequence)),
         ..digest_reference(sequence)
     }
 }
@@ -99,7 +94,7 @@ async fn a_digest_is_served_byte_for_byte_with_the_key_that_the_chain_names() {
         let answer = ask(&world, "acme", &job).await;
         assert_eq!(answer.get("errors"), None, "{answer}");
         let served = &answer["data"]["getExportDigest"];
-        assert_eq!(sha256(served["digest"].as_str().unwrap().as_bytes()), reference.sha256);
+        assert_eq!(Hex32::sha256_of(served["digest"].as_str().unwrap().as_bytes()), reference.sha256);
         let signature = signature(u64::try_from(sequence).unwrap());
         assert_eq!(STANDARD.decode(served["signature"].as_str().unwrap()).unwrap(), signature);
         let mut others = served.clone();

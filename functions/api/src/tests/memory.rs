@@ -37,7 +37,6 @@ use domain::{
 };
 use host::{Clock, Random};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::ports::{
     AllowanceOutcome, Allowances, BacklogCache, ConfigurationChanges, Configurations, ConnectionTester, CountedBacklog,
@@ -460,5 +459,5 @@ fn new_public_key() -> SigningPublicKey {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
     let der: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
     let der = der.as_ref().to_vec();
-    SigningPublicKey { fingerprint: Hex32(Sha256::digest(&der).into()), der: der.into() }
+    SigningPublicKey { fingerprint: Hex32::sha256_of(&der), der: der.into() }
 }

@@ -16,7 +16,6 @@ use domain::{
     time::Timestamp,
 };
 use export_engine::ports::PortError;
-use sha2::{Digest, Sha256};
 
 use super::{
     item::{self, BEHIND_IDS, attribute},
@@ -379,5 +378,5 @@ pub(super) fn event_collided(operation: &'static str) -> PortError {
 
 /// Returns the ID of a key's record. The key is hashed, so that any key fits.
 fn idempotency_id(key: &IdempotencyKey) -> String {
-    format!("{IDEMPOTENCY_PREFIX}{}", Hex32(Sha256::digest(key.as_str()).into()))
+    format!("{IDEMPOTENCY_PREFIX}{}", Hex32::sha256_of(key.as_str()))
 }

@@ -290,7 +290,7 @@ async fn a_body_is_signed_by_the_hash_that_is_known() {
 
     let upload = UploadId("u".to_owned());
     let part = Bytes::from_static(b"part");
-    let hash = Hex32(Sha256::digest(&part).into());
+    let hash = Hex32::sha256_of(&part);
     let (_, head) = tokio::join!(sink.upload_part("k", &upload, 1, part), refuse_one(&listener));
     assert!(head.contains(&format!("x-amz-content-sha256: {hash}")), "{head}");
 }

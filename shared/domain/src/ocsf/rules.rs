@@ -3,15 +3,17 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     class::{Activity, Class},
     word::word,
 };
-use crate::configuration::{
-    field,
-    field_error::{FieldError, FieldErrorCode},
+use crate::{
+    configuration::{
+        field,
+        field_error::{FieldError, FieldErrorCode},
+    },
+    hex::Hex32,
 };
 
 /// The most rules of a configuration. They are a part of every digest of its export.
@@ -118,8 +120,8 @@ impl OwnRules {
 
     /// Returns the SHA-256 of the canonical text, which [`Display`](fmt::Display) writes.
     #[must_use]
-    pub fn sha256(&self) -> [u8; 32] {
-        Sha256::digest(self.to_string().as_bytes()).into()
+    pub fn sha256(&self) -> Hex32 {
+        Hex32::sha256_of(self.to_string())
     }
 }
 

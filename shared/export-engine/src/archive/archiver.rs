@@ -15,7 +15,6 @@ use domain::{
 };
 use futures::stream::{FuturesUnordered, StreamExt};
 use host::Clock;
-use sha2::{Digest, Sha256};
 
 use super::{
     reader::{check_bucket, damaged, first_segment, uncounted},
@@ -233,7 +232,7 @@ where
         let NextSegment { first, covers, writer } = segment;
         let (blocks, event_count) = (writer.blocks(), writer.event_count());
         let bytes = writer.finish(&row.tenant, covers);
-        let sha256 = Hex32(Sha256::digest(&bytes).into());
+        let sha256 = Hex32::sha256_of(&bytes);
         let kept = history.longest_since(first.timestamp(), *deploy_margin, *retention);
         let kept = kept.saturating_add(*grace).saturating_add(times.segment_margin);
         let reference = SegmentReference {

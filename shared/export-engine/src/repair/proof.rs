@@ -8,7 +8,6 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use sha2::{Digest, Sha256};
 use tokio::task::yield_now;
 
 use crate::{
@@ -40,8 +39,8 @@ pub(super) async fn proven_bytes(
         // Other events than those that were signed: no encoder makes the same bytes of them.
         let encoded = encoded.into_iter().flatten().find(|encoded| has_content_of(encoded, object));
         let Some(encoded) = encoded else { return Ok(None) };
-        let is_proven = encoded.bytes.len() as u64 == object.stored_length
-            && Hex32(Sha256::digest(&encoded.bytes).into()) == object.sha256;
+        let is_proven =
+            encoded.bytes.len() as u64 == object.stored_length && Hex32::sha256_of(&encoded.bytes) == object.sha256;
         if is_proven {
             return Ok(Some(encoded.bytes));
         }

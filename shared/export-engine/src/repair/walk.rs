@@ -11,7 +11,6 @@ use domain::{
     time::Timestamp,
 };
 use host::Clock;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     engine::{RepairEngine, RepairPorts},
@@ -337,8 +336,8 @@ fn parse(sealed: &SealedDigest) -> Result<Option<Digest>, PortError> {
 }
 
 fn is_referenced(sealed: &SealedDigest, reference: &DigestReference) -> bool {
-    let hash = |bytes: &Bytes| Hex32(Sha256::digest(bytes).into());
-    (hash(&sealed.bytes), hash(&sealed.signature)) == (reference.sha256, reference.signature_sha256)
+    (Hex32::sha256_of(&sealed.bytes), Hex32::sha256_of(&sealed.signature))
+        == (reference.sha256, reference.signature_sha256)
 }
 
 /// Returns the files of a window in the order in which they were delivered: the objects, the signature, the digest.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 use domain::{
-    digest::{Digest, Gap, Hex32},
+    digest::{Digest, Gap},
     export_format::ExportFormat,
     ocsf::OwnRules,
 };
@@ -294,7 +294,7 @@ fn of_version(version: u32) -> Case {
             let rules = r#"[{"action":"A","class":"API_ACTIVITY","activity":"Read"}]"#;
             let rules: OwnRules = serde_json::from_str(rules).unwrap();
             case.export.add_window_with(&case.signer, &[], |digest| {
-                digest.classes_sha256 = Some(Hex32(rules.sha256()));
+                digest.classes_sha256 = Some(rules.sha256());
                 digest.classes = Some(rules);
             });
         }

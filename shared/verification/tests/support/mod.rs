@@ -32,7 +32,6 @@ use domain::{
     tenant::TenantId,
     time::Timestamp,
 };
-use sha2::{Digest as _, Sha256};
 
 pub const CONFIGURATION: &str = "0b9f6a0e-6d3b-4d0e-9d6e-0f6f5c1f2a3b";
 pub const OTHER_CONFIGURATION: &str = "9d1f0a77-2b1c-4c8e-8b0a-3f6c2d5e4a1b";
@@ -43,7 +42,7 @@ pub fn at(time: &str) -> Timestamp {
 }
 
 pub fn sha256(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
+    Hex32::sha256_of(bytes)
 }
 
 pub struct Signer(EcdsaKeyPair);
@@ -179,7 +178,7 @@ impl Export {
             classes: None,
             classes_sha256: None,
             filter: self.filter.clone(),
-            filter_sha256: self.filter.as_ref().map(|filter| Hex32(filter.sha256())),
+            filter_sha256: self.filter.as_ref().map(EventFilter::sha256),
             left_out: self.filter.as_ref().map(|_| self.left_out),
             objects,
             gaps: vec![],

@@ -14,7 +14,6 @@ use export_engine::{
     ports::{CompletedWindows, Encoders, ObjectEncoder, PortError, RepairStore, SealedDigest},
     repair::RepairPorts,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{encoders::Release, process::Ports};
 use crate::{
@@ -128,7 +127,7 @@ fn forged_chain(
             let objects = is_encoded.then(|| encoder.finish().ok()).flatten();
             let is_of_class = |made: &EncodedObject| made.records.map(|records| records.class) == object.class;
             let Some(whole) = objects.into_iter().flatten().find(is_of_class) else { continue };
-            object.sha256 = hash(&whole.bytes);
+            object.sha256 = Hex32::sha256_of(&whole.bytes);
             object.stored_length = whole.bytes.len() as u64;
             let Content { raw_length, crc32, event_count, .. } = whole.content;
             (object.raw_length, object.crc32, object.events) = (raw_length, crc32, event_count);
@@ -136,7 +135,8 @@ fn forged_chain(
         }
         digest.previous.clone_from(&previous);
         let bytes = Bytes::from(digest.to_bytes().unwrap_or_default());
-        previous = reference_to(items, sequence).map(|found| DigestReference { sha256: hash(&bytes), ..found });
+        previous =
+            reference_to(items, sequence).map(|found| DigestReference { sha256: Hex32::sha256_of(&bytes), ..found });
         forged.insert(sequence, SealedDigest { bytes, ..sealed.clone() });
     }
     (forged, previous)
@@ -149,8 +149,4 @@ pub(crate) fn reference_to(items: &RunItems, sequence: u64) -> Option<DigestRefe
     }
     let next = items.digests.get(&(sequence + 1))?;
     Digest::from_bytes(&next.bytes).ok()?.previous
-}
-
-fn hash(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }

@@ -7,7 +7,6 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
 use domain::digest::{DIGEST_FOLDER, Hex32, SIGNATURE_SUFFIX};
-use sha2::{Digest as _, Sha256};
 use terminal::text::shell_word;
 
 use super::{located::endpoint_of, target::JobTarget};
@@ -67,7 +66,7 @@ impl Files {
         for (what, bytes, sha256) in
             [("the digest", &digest, &served.sha256), ("the signature", &signature, &served.signature_sha256)]
         {
-            if Hex32(Sha256::digest(bytes).into()).to_string() != **sha256 {
+            if Hex32::sha256_of(bytes).to_string() != **sha256 {
                 return Err(unusable(&format!("the SHA-256 of {what} differs from the one in the answer")));
             }
         }
@@ -144,7 +143,7 @@ mod tests {
     const SIGNATURE: [u8; 3] = [0x30, 0xff, 0x00];
 
     fn sha256(bytes: &[u8]) -> String {
-        Hex32(Sha256::digest(bytes).into()).to_string()
+        Hex32::sha256_of(bytes).to_string()
     }
 
     fn served(changes: &serde_json::Value) -> SignedDigest {

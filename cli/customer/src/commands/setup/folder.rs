@@ -8,7 +8,6 @@ use std::{
 };
 
 use domain::digest::Hex32;
-use sha2::{Digest, Sha256};
 
 use super::documents::Document;
 use crate::failure::Failure;
@@ -29,7 +28,7 @@ pub fn write(directory: &Path, files: &[Document], written: &mut BTreeMap<String
             continue;
         }
         if let Some(found) = &found
-            && written.get(&key) != Some(&sha256(found))
+            && written.get(&key) != Some(&Hex32::sha256_of(found))
         {
             return Err(Failure::Exists(path));
         }
@@ -45,7 +44,7 @@ pub fn write(directory: &Path, files: &[Document], written: &mut BTreeMap<String
             file => file.map_err(Failure::file(&path))?,
         };
         file.write_all(content.as_bytes()).map_err(Failure::file(&path))?;
-        written.insert(key, sha256(content.as_bytes()));
+        written.insert(key, Hex32::sha256_of(content.as_bytes()));
     }
     Ok(())
 }
@@ -60,10 +59,6 @@ fn find(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         }
         Ok(_) => Err(Failure::Exists(PathBuf::from(path))),
     }
-}
-
-fn sha256(bytes: &[u8]) -> Hex32 {
-    Hex32(Sha256::digest(bytes).into())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Signer {
     }
 
     fn fingerprint(&self) -> Hex32 {
-        Hex32(sha2::Sha256::digest(&self.der).into())
+        Hex32::sha256_of(&self.der)
     }
 
     fn pem(&self) -> String {

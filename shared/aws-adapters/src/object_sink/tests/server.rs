@@ -64,7 +64,7 @@ async fn no_request_has_what_only_aws_knows() {
     let (error, head) = tokio::join!(put(&sink), refuse_one(&listener));
     assert_eq!(error.kind, ErrorKind::Customer(ConnectionFailure::WriteDenied));
     check(&head, "put /acme/k");
-    let hash = Hex32(Sha256::digest("x").into());
+    let hash = Hex32::sha256_of("x");
     assert!(head.contains("if-none-match: *") && head.contains(&format!("x-amz-content-sha256: {hash}")), "{head}");
 
     let create = sink.create_multipart_upload("k", ContentType::Gzip);
@@ -100,7 +100,7 @@ async fn a_trial_announces_another_hash_in_its_signature() {
             let (answer, head) = tokio::join!(sink.try_put("k", condition), answer_one(&listener, status, code));
             assert_eq!(answer.map_err(|error| error.kind), outcome, "{code}");
             assert_eq!(head.contains("if-none-match: *"), condition == PutCondition::Absent, "{head}");
-            let announced = Hex32(Sha256::digest("other bytes than these").into());
+            let announced = Hex32::sha256_of("other bytes than these");
             assert!(head.contains(&format!("x-amz-content-sha256: {announced}")), "{head}");
             assert_eq!(OF_AWS.iter().find(|header| head.contains(**header)), None, "{head}");
         }

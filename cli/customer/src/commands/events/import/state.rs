@@ -8,7 +8,6 @@ use std::{
 
 use domain::{digest::Hex32, tenant::TenantId};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Summary, fingerprint::Fingerprint, refusal::ImportRefusal};
 use crate::{
@@ -113,7 +112,7 @@ impl StateFile {
             return Ok(Self(fs::canonicalize(beside).map_err(Failure::file(beside))?.join(name)));
         };
         let place = fs::canonicalize(path).map_err(Failure::file(path))?;
-        let place = Hex32(Sha256::digest(place.as_os_str().as_encoded_bytes()).into()).to_string();
+        let place = Hex32::sha256_of(place.as_os_str().as_encoded_bytes()).to_string();
         name.push(format!(".{}{SUFFIX}", &place[..PLACE_DIGITS]));
         Ok(Self(folder.join(name)))
     }
