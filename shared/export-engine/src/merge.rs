@@ -16,6 +16,7 @@ use futures::{
     FutureExt,
     stream::{FuturesUnordered, StreamExt},
 };
+use tokio::task::yield_now;
 
 use crate::ports::{BlockPage, BlockSource, PortError, StoredItem};
 
@@ -28,6 +29,10 @@ const MAX_PAGES_AHEAD: usize = MAX_CONCURRENT_READS;
 
 /// The most pages that a run holds in memory: one of each shard, and those read ahead. In the archive, one and one ahead.
 pub const MAX_PAGES: usize = SHARDS as usize + MAX_PAGES_AHEAD;
+
+/// The NDJSON of the blocks that are taken before other tasks of the run get their turn, such as requests in flight.
+/// Compressing this much takes about 10 ms.
+const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
 /// A sorted merge of all shards, and of the archive where the blocks are archived. It holds at most [`MAX_PAGES`].
 ///
@@ -45,6 +50,8 @@ pub(crate) struct BlockMerge<'a, S> {
     reads: FuturesUnordered<PageRead<'a>>,
     /// The last block that was taken.
     taken: Option<BlockId>,
+    /// The NDJSON of the blocks that were taken since other tasks had their turn.
+    raw_length_of_turn: u64,
     /// The first block of every reader that has items.
     heads: BinaryHeap<Reverse<(BlockId, usize)>>,
     /// Blocks to skip, whatever is stored under their IDs.
@@ -111,6 +118,7 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
             readers: Vec::new(),
             reads: FuturesUnordered::new(),
             taken: None,
+            raw_length_of_turn: 0,
             heads: BinaryHeap::new(),
             skipped: BTreeSet::new(),
             expected: VecDeque::new(),
@@ -159,7 +167,10 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         self.taken = Some(id);
         self.expected.pop_front_if(|expected| *expected == id);
         match item {
-            StoredItem::Block(block) => Ok(Some(block)),
+            StoredItem::Block(block) => {
+                self.raw_length_of_turn += u64::from(block.raw_length);
+                Ok(Some(block))
+            }
             StoredItem::Malformed { detail, .. } => Err(PortError::corrupt_block(id, detail)),
         }
     }
@@ -175,8 +186,17 @@ impl<'a, S: BlockSource> BlockMerge<'a, S> {
         item
     }
 
+    /// Gives other tasks a turn after each [`TURN_RAW_LENGTH`] of blocks that were taken. Called after each block is used.
+    pub(crate) async fn yield_turn(&mut self) {
+        if self.raw_length_of_turn >= TURN_RAW_LENGTH {
+            self.raw_length_of_turn = 0;
+            self.poll_reads();
+            yield_now().await;
+        }
+    }
+
     /// Polls the reads in flight without waiting.
-    pub(crate) fn poll_reads(&mut self) {
+    fn poll_reads(&mut self) {
         self.start_reads();
         while let Some(Some(read)) = self.reads.next().now_or_never() {
             self.keep(read);

@@ -12,16 +12,11 @@ use domain::{
     object_key,
     tenant::TenantId,
 };
-use tokio::task::yield_now;
 
 use crate::{
     merge::BlockMerge,
     ports::{BlockSource, Encoders, ObjectEncoder, PortError},
 };
-
-/// The NDJSON that is added to an object before other tasks of the run get their turn, such as requests in flight.
-/// Compressing this much takes about 10 ms.
-pub(crate) const TURN_RAW_LENGTH: u64 = 1024 * 1024;
 
 /// The most NDJSON that is read for an object, as a multiple of the target size of its plan. Without a filter an object ends
 /// long before. With one that leaves out nearly everything, each slice of a run ends with progress all the same.
@@ -95,7 +90,6 @@ impl<E: Encoders> Assembly<'_, E> {
         let day = first_block.timestamp().utc_day();
         let next_skipped = self.skipped.iter().find(|skipped| **skipped > first_block);
         let most_read = self.plan.limits.target_raw_length.saturating_mul(MAX_READ_RATIO);
-        let mut turn_ends_at = TURN_RAW_LENGTH;
         while let Some(next) = blocks.peek().await? {
             let is_full = encoder.stored_length() >= self.plan.limits.target_stored_length
                 || encoder.raw_length() >= self.plan.limits.target_raw_length
@@ -108,11 +102,7 @@ impl<E: Encoders> Assembly<'_, E> {
             check(&block, &self.key.tenant_id)?;
             read.add(&block);
             encoder.push(block)?;
-            if read.raw_length >= turn_ends_at {
-                turn_ends_at = read.raw_length + TURN_RAW_LENGTH;
-                blocks.poll_reads();
-                yield_now().await;
-            }
+            blocks.yield_turn().await;
         }
         let objects: Vec<_> =
             encoder.finish()?.into_iter().map(|object| self.describe(object, &encoding, &read)).collect();

@@ -5,12 +5,11 @@ use domain::{
     block::{BlockId, StoredBlock},
     export_run::BlockRange,
 };
-use tokio::task::yield_now;
 
 use super::reader::damaged;
 use crate::{
     merge::BlockMerge,
-    object::{TURN_RAW_LENGTH, check},
+    object::check,
     ports::{BlockSource, ErrorKind, PortError},
 };
 
@@ -36,7 +35,7 @@ pub(super) async fn read_segment<S: BlockSource>(
     }
     let mut covers = BlockRange { first: row.segments_through, end: ArchiveRow::span_end(first, times).min(end) };
     let mut writer = SegmentWriter::new();
-    let (mut last, mut read_length, mut turn_ends_at) = (None, 0, TURN_RAW_LENGTH);
+    let mut last = None;
     loop {
         let block = match next_before(blocks, covers.end, row).await {
             Ok(Some(block)) => block,
@@ -53,12 +52,7 @@ pub(super) async fn read_segment<S: BlockSource>(
             covers.end = block.id.next();
             break;
         }
-        read_length += u64::from(block.raw_length);
-        if read_length >= turn_ends_at {
-            turn_ends_at = read_length + TURN_RAW_LENGTH;
-            blocks.poll_reads();
-            yield_now().await;
-        }
+        blocks.yield_turn().await;
     }
     Ok(Some(NextSegment { first, covers, writer }))
 }

@@ -8,11 +8,10 @@ use domain::{
     export_run::BlockRange,
     tenant::TenantId,
 };
-use tokio::task::yield_now;
 
 use crate::{
     merge::BlockMerge,
-    object::{MAX_RESERVED_LENGTH, TURN_RAW_LENGTH, check},
+    object::{MAX_RESERVED_LENGTH, check},
     ports::{BlockSource, Encoders, ErrorKind, ObjectEncoder, PortError},
 };
 
@@ -58,20 +57,14 @@ async fn encode(
     // A skipped block lies between two objects, never within one.
     let range = BlockRange { first: object.first_block, end: object.last_block.next() };
     let mut blocks = BlockMerge::new(source, tenant, range);
-    let (mut read_length, mut turn_ends_at) = (0, TURN_RAW_LENGTH);
     while let Some(block) = blocks.next().await? {
         check(&block, tenant)?;
-        read_length += u64::from(block.raw_length);
         encoder.push(block)?;
         // With classes, the other objects of the same blocks have the other events.
         if object.class.is_none() && encoder.raw_length() > object.raw_length {
             return Ok(None);
         }
-        if read_length >= turn_ends_at {
-            turn_ends_at = read_length + TURN_RAW_LENGTH;
-            blocks.poll_reads();
-            yield_now().await;
-        }
+        blocks.yield_turn().await;
     }
     encoder.finish().map(Some)
 }
