@@ -69,7 +69,8 @@ impl Housekeeper {
         let Tombstone { key, deleted_at } = tombstone;
         // An operator has restored the configuration, so its runs continue.
         if self.configurations.exists(key).await? {
-            tracing::warn!(configuration = %key, "a deleted configuration was restored; its history is kept");
+            tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id,
+                "a deleted configuration was restored; its history is kept");
             return self.configurations.remove_tombstone(tombstone).await;
         }
         let expires_at = deleted_at.saturating_add(self.settings.history);

@@ -124,17 +124,18 @@ where
         });
         let mut records = std::pin::pin!(records.buffer_unordered(MAX_CONCURRENT_BATCHES));
         while let Some((key, notices, recorded)) = records.next().await {
+            let ConfigurationKey { tenant_id: tenant, configuration_id: configuration } = &key;
             match recorded {
                 Ok(RecordOutcome::Recorded) => outcome.notices += notices,
                 Ok(RecordOutcome::ChangedSince) => {
-                    tracing::info!(configuration = %key, "an export was changed while it was swept; the next sweep observes it");
+                    tracing::info!(%tenant, %configuration, "an export was changed while it was swept; the next sweep observes it");
                 }
                 // Another sweep or a run writes the same item, or the table throttles, which has an alarm.
                 Err(error) if error.kind == ErrorKind::Transient => {
-                    tracing::warn!(%error, configuration = %key, "the next sweep records what was noticed of an export");
+                    tracing::warn!(%error, %tenant, %configuration, "the next sweep records what was noticed of an export");
                 }
                 Err(error) => {
-                    tracing::error!(%error, configuration = %key, "what was noticed of an export was not stored");
+                    tracing::error!(%error, %tenant, %configuration, "what was noticed of an export was not stored");
                     outcome.unrecorded += 1;
                 }
             }

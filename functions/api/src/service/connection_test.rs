@@ -74,7 +74,7 @@ impl Service {
     /// Tests a configuration that was just stored. If the test can't be made, the configuration stays untested.
     pub(super) async fn test_at_once(&self, stored: ExportConfiguration) -> Result<ExportConfiguration, ApiError> {
         if let Err(error) = self.ports.tester.test_stored(&stored.key).await {
-            tracing::warn!(configuration_id = %stored.key.configuration_id, %error,
+            tracing::warn!(configuration = %stored.key.configuration_id, %error,
                 "a configuration could not be tested; it stays PENDING");
             return Ok(stored);
         }

@@ -67,7 +67,7 @@ impl Service {
     /// Withdraws a repair that has no message. If that fails, another one may replace it later.
     async fn withdraw_repair(&self, key: &ConfigurationKey, repair: &Repair) {
         if let Err(error) = self.ports.repairs.withdraw(key, repair).await {
-            tracing::warn!(configuration_id = %key.configuration_id, %error, "a repair could not be withdrawn");
+            tracing::warn!(configuration = %key.configuration_id, %error, "a repair could not be withdrawn");
         }
     }
 }

@@ -65,7 +65,7 @@ impl Service {
         let due = self.schedule.due(after.interval, after.done_through(), now);
         let Some(through) = due.filter(|_| is_repaired && after.enabled) else { return };
         if let Err(error) = self.start(&after.key, through, now).await {
-            tracing::warn!(configuration_id = %after.key.configuration_id, %through, %error,
+            tracing::warn!(configuration = %after.key.configuration_id, %through, %error,
                 "the export that is due could not be started; the next slot exports it");
         }
     }
@@ -90,7 +90,7 @@ impl Service {
     /// Withdraws a request that has no message. If that fails, the request expires after [`RUN_REQUEST_LIFETIME`].
     async fn withdraw_request(&self, key: &ConfigurationKey) {
         if let Err(error) = self.ports.configurations.withdraw_run_request(key).await {
-            tracing::warn!(configuration_id = %key.configuration_id, %error, "a requested run could not be withdrawn");
+            tracing::warn!(configuration = %key.configuration_id, %error, "a requested run could not be withdrawn");
         }
     }
 }

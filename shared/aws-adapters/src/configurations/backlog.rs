@@ -39,7 +39,7 @@ impl ConfigurationTable {
     pub async fn load_backlog(&self, tenant: &TenantId, now: Timestamp) -> Result<Option<CountedBacklog>, PortError> {
         let found = self.table.get("load backlog", item::tenant_key(tenant, UNEXPORTED)).await?;
         let counted = found.as_ref().map(read).transpose().unwrap_or_else(|error| {
-            tracing::warn!(tenant_id = %tenant, %error, "the last count can't be read; the next one replaces it");
+            tracing::warn!(%tenant, %error, "the last count can't be read; the next one replaces it");
             None
         });
         // DynamoDB may keep an expired item for days.

@@ -247,7 +247,8 @@ impl ConfigurationTable {
         match self.table.write("change replay", Write::update(key(&replay.key), changes).when(condition)).await? {
             WriteOutcome::Done(_) => {}
             WriteOutcome::Refused(_) => {
-                tracing::info!(tenant_id = %replay.key.tenant_id, replay_id = %replay.key.replay_id, ?change,
+                let ReplayKey { tenant_id: tenant, configuration_id: configuration, replay_id: replay } = &replay.key;
+                tracing::info!(%tenant, %configuration, %replay, ?change,
                     "a change of a replay was dropped: it has ended, was requested again, or is further");
             }
         }

@@ -64,7 +64,7 @@ impl ConfigurationStore for ConfigurationTable {
         match self.table.write("store connection", Write::update(item::key(key), changes).when(condition)).await? {
             WriteOutcome::Done(_) => {}
             WriteOutcome::Refused(_) => {
-                tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id, version,
+                tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id, version,
                     "an outcome was dropped: the configuration was changed, deleted or tested later");
             }
         }
@@ -97,7 +97,7 @@ impl ConfigurationStore for ConfigurationTable {
         match self.table.write("store run", Write::update(item::key(key), changes).when(is_news)).await? {
             WriteOutcome::Done(_) => {}
             WriteOutcome::Refused(_) => {
-                tracing::info!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id,
+                tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id,
                     ended_at = %report.ended_at, has_exported = report.has_exported, has_failed = report.has_failed,
                     "a run's report was dropped: it or a later one is there, or the configuration was deleted");
             }
@@ -115,7 +115,7 @@ impl ConfigurationStore for ConfigurationTable {
             "attribute_exists(#id) AND (attribute_not_exists(#signedGapSequence) OR #signedGapSequence <= :signedGapSequence)",
         );
         if !self.table.write(operation, Write::update(item::key(key), changes).when(is_news)).await?.is_done() {
-            tracing::info!(configuration = %key, sequence = gap.sequence,
+            tracing::info!(tenant = %key.tenant_id, configuration = %key.configuration_id, sequence = gap.sequence,
                 "a signed gap was dropped: a later one is stored, or the configuration was deleted");
         }
         Ok(())

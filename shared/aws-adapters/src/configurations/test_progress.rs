@@ -46,7 +46,7 @@ impl ConfigurationTable {
     ) -> Result<Option<(ExportConfiguration, Option<ConnectionTestProgress>)>, PortError> {
         let Some(found) = self.table.get("load configuration", item::key(key)).await? else { return Ok(None) };
         let progress = Attributes(&found).optional_json(attribute::CONNECTION_TEST).unwrap_or_else(|error| {
-            tracing::warn!(tenant_id = %key.tenant_id, configuration_id = %key.configuration_id, %error,
+            tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id, %error,
                 "the progress of a test can't be read; that of the next one replaces it");
             None
         });

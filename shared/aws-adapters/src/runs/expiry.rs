@@ -38,7 +38,7 @@ impl RunTable {
     /// Gives the intents of all revisions of a sequence an expiry.
     pub(super) async fn expire_intents_of(
         &self,
-        configuration: &ConfigurationKey,
+        key: &ConfigurationKey,
         sequence: u64,
         expires_at: Timestamp,
     ) -> Result<(), PortError> {
@@ -48,9 +48,10 @@ impl RunTable {
             pages += 1;
             pages <= MAX_INTENT_PAGES
         };
-        let outcome = self.expire(configuration, Some(&prefix), expires_at, goes_on).await?;
+        let outcome = self.expire(key, Some(&prefix), expires_at, goes_on).await?;
         if !outcome.is_complete {
-            tracing::warn!(%configuration, sequence, "intents were left without an expiry");
+            tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id, sequence,
+                "intents were left without an expiry");
         }
         Ok(())
     }
