@@ -109,6 +109,7 @@ fn classify(error: &ConnectorError) -> WebhookFailureCode {
     if let Some(address) = cause::<AddressError>(error) {
         return match address {
             AddressError::NotFound => WebhookFailureCode::WebhookHostNotFound,
+            AddressError::Unresolved => WebhookFailureCode::WebhookUnreachable,
             AddressError::NotPublic => WebhookFailureCode::WebhookAddressNotPublic,
         };
     }

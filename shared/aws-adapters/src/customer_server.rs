@@ -127,6 +127,9 @@ pub fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
 pub enum AddressError {
     #[error("the name has no address")]
     NotFound,
+    /// Nobody knows whether the name has one: the resolver gave no answer, or could not be asked.
+    #[error("the name was not resolved")]
+    Unresolved,
     #[error("an address is not public")]
     NotPublic,
 }
@@ -140,12 +143,32 @@ struct CheckedResolver {
 impl ResolveDns for CheckedResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let found: io::Result<Vec<IpAddr>> = tokio::net::lookup_host((name, 0))
-                .await
-                .map(|addresses| addresses.map(|address| address.ip()).collect());
-            self.check(name, found.unwrap_or_default()).map_err(ResolveDnsError::new)
+            let found = tokio::net::lookup_host((name, 0)).await;
+            let found = found.map(|addresses| addresses.map(|address| address.ip()).collect());
+            addresses(name, found).and_then(|addresses| self.check(name, addresses)).map_err(ResolveDnsError::new)
         })
     }
+}
+
+/// What the C library says of a name that does not exist or has no address: the texts of `EAI_NONAME` and `EAI_NODATA` in
+/// glibc, and of both in musl. `std` has the text only; any other one, such as that of `EAI_AGAIN`, says nothing about the name.
+const NO_SUCH_NAME: [&str; 4] = [
+    "Name or service not known",
+    "No address associated with hostname",
+    "Name does not resolve",
+    "Name has no usable address",
+];
+
+/// Returns the addresses that a lookup has found. A failure of the lookup is not the owner's: its cause is logged here.
+fn addresses(name: &str, found: io::Result<Vec<IpAddr>>) -> Result<Vec<IpAddr>, AddressError> {
+    found.or_else(|error| {
+        let text = error.to_string();
+        if NO_SUCH_NAME.iter().any(|known| text.contains(known)) {
+            return Err(AddressError::NotFound);
+        }
+        tracing::warn!(host = name, %error, "a name was not resolved");
+        Err(AddressError::Unresolved)
+    })
 }
 
 impl CheckedResolver {
@@ -193,6 +216,23 @@ mod tests {
         assert_eq!(check(local, "localhost", &["127.0.0.1", "::1"]), Ok(2));
         assert_eq!(check(local, "localhost", &["127.0.0.1", "10.0.0.1"]), Err(AddressError::NotPublic));
         assert_eq!(check(local, "a.localhost", &["127.0.0.1"]), Err(AddressError::NotPublic));
+    }
+
+    #[test]
+    fn a_failed_lookup_says_nothing_about_the_name() {
+        let lookup = |error: io::Error| addresses("hooks.example.com", Err(error));
+        for text in NO_SUCH_NAME {
+            let error = io::Error::other(format!("failed to lookup address information: {text}"));
+            assert_eq!(lookup(error), Err(AddressError::NotFound), "{text}");
+        }
+        for text in ["Temporary failure in name resolution", "Non-recoverable failure in name resolution", "Try again"]
+        {
+            let error = io::Error::other(format!("failed to lookup address information: {text}"));
+            assert_eq!(lookup(error), Err(AddressError::Unresolved), "{text}");
+        }
+        // `EAI_SYSTEM`: too many open files.
+        assert_eq!(lookup(io::Error::from_raw_os_error(24)), Err(AddressError::Unresolved));
+        assert_eq!(addresses("hooks.example.com", Ok(Vec::new())), Ok(Vec::new()));
     }
 
     #[tokio::test]

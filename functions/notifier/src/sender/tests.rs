@@ -169,8 +169,15 @@ async fn a_connection_that_does_not_come_about_is_named() {
     let closed = WebhookUrl::parse_for(CustomerServers::PublicAndLocal, "https://localhost:1/").unwrap();
     let failure = post(&sender, &closed).await.unwrap_err();
     assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookUnreachable));
-    let invented =
-        WebhookUrl::parse_for(CustomerServers::Public, "https://no-such-host.example.invalid.example/").unwrap();
-    let failure = post(&sender, &invented).await.unwrap_err();
-    assert_eq!(failure, WebhookFailure::without_response(WebhookFailureCode::WebhookHostNotFound));
+}
+
+#[test]
+fn a_name_without_an_address_is_not_one_that_was_not_resolved() {
+    for (error, expected) in [
+        (AddressError::NotFound, WebhookFailureCode::WebhookHostNotFound),
+        (AddressError::Unresolved, WebhookFailureCode::WebhookUnreachable),
+        (AddressError::NotPublic, WebhookFailureCode::WebhookAddressNotPublic),
+    ] {
+        assert_eq!(classify(&ConnectorError::io(error.into())), expected);
+    }
 }

@@ -114,7 +114,7 @@ where
         (_, None) => match cause::<AddressError>(error) {
             Some(AddressError::NotPublic) => ConnectionFailure::EndpointNotPublic,
             None if fault.reached == Reached::Nowhere => return ErrorKind::Internal,
-            Some(AddressError::NotFound) | None => ConnectionFailure::EndpointUnreachable,
+            Some(AddressError::NotFound | AddressError::Unresolved) | None => ConnectionFailure::EndpointUnreachable,
         },
     })
 }
