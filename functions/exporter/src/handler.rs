@@ -59,6 +59,8 @@ mod tests {
         let approval =
             r#"{"approveSkip":{"tenantId":"acme","blockId":"01M805D1C10000000000000007","reason":"damaged"}}"#;
         assert!(matches!(serde_json::from_str(approval).unwrap(), ExporterEvent::ApproveSkip { .. }));
+        let two_lines = approval.replace("damaged", r"two\nlines");
+        assert!(serde_json::from_str::<ExporterEvent>(&two_lines).is_err(), "{two_lines}");
         let runs =
             r#"{"Records":[{"messageId":"1","receiptHandle":"r","body":"{}","attributes":{},"messageAttributes":{}}]}"#;
         assert!(matches!(serde_json::from_str(runs).unwrap(), ExporterEvent::Runs(event) if event.records.len() == 1));

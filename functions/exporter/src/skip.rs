@@ -1,15 +1,12 @@
 //! An operator's approval to skip a corrupt block: docs/RUNBOOKS.md, "A corrupt block".
 
 use aws_adapters::runs::SkipApprovalOutcome;
-use domain::{block::BlockId, tenant::TenantId};
+use domain::{block::BlockId, operator_reason::OperatorReason, tenant::TenantId};
 use export_engine::GzipEncoders;
 use export_runs::Exporter;
 use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
-
-/// The longest reason, in characters.
-const MAX_REASON_LENGTH: usize = 256;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -18,14 +15,12 @@ pub(crate) struct SkipApproval {
     /// The block named in the log line with the alarm `CORRUPT_BLOCK`.
     block_id: BlockId,
     /// The reason for the approval. It is stored, but not part of any digest.
-    reason: String,
+    reason: OperatorReason,
 }
 
 pub(crate) async fn approve(exporter: &Exporter<GzipEncoders>, approval: SkipApproval) -> Result<SkipApproval, Error> {
     let SkipApproval { tenant_id: tenant, block_id: block, reason } = &approval;
-    if reason.trim().is_empty() || reason.chars().count() > MAX_REASON_LENGTH {
-        return Err(format!("reason: give 1 to {MAX_REASON_LENGTH} characters").into());
-    }
+    let reason = reason.as_str();
     match exporter.runs.approve_skip(tenant, *block, reason, exporter.machine.now()).await {
         Ok(SkipApprovalOutcome::Approved) => {
             tracing::warn!(%tenant, %block, reason, "an operator approved that exports leave a corrupt block out");

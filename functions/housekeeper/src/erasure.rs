@@ -10,7 +10,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use domain::{
     configuration::ConfigurationKey,
-    erasure::{ErasedConfiguration, Erasure, ErasureCounts, ErasurePosition, ErasureReason},
+    erasure::{ErasedConfiguration, Erasure, ErasureCounts, ErasurePosition},
+    operator_reason::OperatorReason,
     tenant::TenantId,
     time::Timestamp,
 };
@@ -35,7 +36,7 @@ const DEADLINE_MARGIN: Duration = Duration::from_mins(2);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ErasureRequest {
     tenant_id: TenantId,
-    reason: ErasureReason,
+    reason: OperatorReason,
 }
 
 #[derive(Clone, Debug, Serialize)]

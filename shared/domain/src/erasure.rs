@@ -4,52 +4,18 @@ use std::{fmt, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{configuration::ConfigurationId, digest::Hex32, tenant::TenantId, time::Timestamp};
+use crate::{
+    configuration::ConfigurationId, digest::Hex32, operator_reason::OperatorReason, tenant::TenantId, time::Timestamp,
+};
 
 /// The version of an [`ErasureStatement`].
 /// Version 2 has the count of segments.
 pub const STATEMENT_VERSION: u32 = 2;
 
-/// The most characters of a reason.
-pub const MAX_REASON_LENGTH: usize = 256;
-
 /// The most configurations that a statement lists. With at most 220 bytes each, they fit twice into one item of the runs table
 /// (400 KB): in the notes, and in the statement. Further ones are only counted.
 pub const MAX_LISTED_CONFIGURATIONS: usize = 750;
 const _: () = assert!(MAX_LISTED_CONFIGURATIONS * 220 * 2 < 400_000 - 8 * 1024, "a statement would not fit");
-
-/// The reason of an erasure, which the statement includes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ErasureReason(String);
-
-/// The error of a text that is not an [`ErasureReason`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("reason: give 1 to {MAX_REASON_LENGTH} characters, none of them a control character")]
-pub struct InvalidReason;
-
-impl ErasureReason {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ErasureReason {
-    type Error = InvalidReason;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let is_readable = !text.trim().is_empty() && !text.chars().any(char::is_control);
-        let is_short = text.chars().count() <= MAX_REASON_LENGTH;
-        if is_readable && is_short { Ok(Self(text)) } else { Err(InvalidReason) }
-    }
-}
-
-impl From<ErasureReason> for String {
-    fn from(reason: ErasureReason) -> Self {
-        reason.0
-    }
-}
 
 /// The position at which the next invocation continues an erasure. It is a part of the notes, so that no other invocation can
 /// move it. Steps before it are repeated, and find nothing.
@@ -148,7 +114,7 @@ pub struct ErasedConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct Erasure {
     pub tenant_id: TenantId,
-    pub reason: ErasureReason,
+    pub reason: OperatorReason,
     pub started_at: Timestamp,
     pub counts: ErasureCounts,
     configurations: Vec<ErasedConfiguration>,
@@ -161,7 +127,7 @@ pub struct Erasure {
 
 impl Erasure {
     #[must_use]
-    pub fn new(tenant_id: TenantId, reason: ErasureReason, started_at: Timestamp) -> Self {
+    pub fn new(tenant_id: TenantId, reason: OperatorReason, started_at: Timestamp) -> Self {
         Self {
             tenant_id,
             reason,
@@ -230,7 +196,7 @@ pub struct ErasureStatement {
     pub kind: StatementKind,
     pub version: u32,
     pub tenant_id: TenantId,
-    pub reason: ErasureReason,
+    pub reason: OperatorReason,
     pub started_at: Timestamp,
     pub erased_at: Timestamp,
     pub counts: ErasureCounts,
@@ -266,7 +232,7 @@ mod tests {
     }
 
     fn erasure() -> Erasure {
-        let reason = ErasureReason::try_from("ticket 4711".to_owned()).unwrap();
+        let reason = OperatorReason::try_from("ticket 4711".to_owned()).unwrap();
         let erasure = Erasure::new(TenantId::parse("acme").unwrap(), reason, at("2026-11-28T14:00:00Z"));
         Erasure { position: ErasurePosition::Events, ..erasure }
     }
@@ -355,14 +321,6 @@ mod tests {
         assert_eq!(statement.unlisted_configurations, 5);
         let (notes, bytes) = (serde_json::to_vec(&erasure).unwrap(), statement.to_bytes().unwrap());
         assert!(notes.len() + bytes.len() < 390_000, "{} and {} bytes", notes.len(), bytes.len());
-    }
-
-    #[test]
-    fn a_reason_is_short_and_readable() {
-        for bad in ["", "  ", "two\nlines", &"a".repeat(MAX_REASON_LENGTH + 1)] {
-            assert_eq!(ErasureReason::try_from(bad.to_owned()), Err(InvalidReason), "{bad:?}");
-        }
-        assert!(ErasureReason::try_from("ä".repeat(MAX_REASON_LENGTH)).is_ok());
     }
 
     #[test]

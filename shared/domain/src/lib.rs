@@ -37,6 +37,7 @@ pub mod notice;
 pub mod notice_id;
 pub mod object_key;
 pub mod ocsf;
+pub mod operator_reason;
 pub mod otlp;
 pub mod policy;
 pub mod repair;

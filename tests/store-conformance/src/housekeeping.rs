@@ -9,12 +9,13 @@ use aws_adapters::{
 use bytes::Bytes;
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration},
-    erasure::{ErasedConfiguration, Erasure, ErasureReason},
+    erasure::{ErasedConfiguration, Erasure},
     export_health::ExportStanding,
     export_run::{
         ExportState,
         test_support::{digest_reference, object, record, window},
     },
+    operator_reason::OperatorReason,
     time::Timestamp,
 };
 use export_engine::ports::{
@@ -227,7 +228,7 @@ async fn the_notes_of_an_erasure_are_written_by_one_at_a_time() {
     let store = Store::new();
     let runs = store.runs();
     assert_eq!(runs.load_erasure(&store.tenant).await, Ok(None));
-    let reason = ErasureReason::try_from("ticket 4711".to_owned()).unwrap();
+    let reason = OperatorReason::try_from("ticket 4711".to_owned()).unwrap();
     let erasure = Erasure::new(store.tenant.clone(), reason, now());
     let mut first = StoredErasure { erasure, statement: None, revision: 0 };
     let expires_at = now().saturating_add(HISTORY);

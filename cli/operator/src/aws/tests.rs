@@ -8,7 +8,7 @@ use std::{
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use aws_smithy_types::body::SdkBody;
-use domain::{erasure::ErasureReason, export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use domain::{export_run::BlockRange, operator_reason::OperatorReason, tenant::TenantId, time::Timestamp};
 use serde_json::json;
 use strum::IntoEnumIterator;
 
@@ -176,7 +176,7 @@ async fn use_everything(aws: &Aws) {
     let failure = aws.object("acme-audit", "digest.json", 1).await.unwrap_err();
     assert!(failure.detail.contains("more than 1"), "{failure}");
 
-    let reason = ErasureReason::try_from("ticket 4711".to_owned()).unwrap();
+    let reason = OperatorReason::try_from("ticket 4711".to_owned()).unwrap();
     let payload = json!({ "reason": reason.as_str() });
     for function in [Function::ExporterFunction, Function::HousekeeperFunction] {
         let outcome = aws.invoke(function, "function", &payload).await.unwrap();

@@ -1,7 +1,7 @@
 //! The command `skip-block`: approves that exports leave a corrupt block out.
 
 use clap::Args;
-use domain::{block::BlockId, erasure::ErasureReason, tenant::TenantId};
+use domain::{block::BlockId, operator_reason::OperatorReason, tenant::TenantId};
 use serde_json::json;
 use terminal::OutputFormat;
 
@@ -35,7 +35,7 @@ pub struct SkipBlockArguments {
 
     /// Why, in 1 to 256 characters; stored with the approval, but not part of any digest
     #[arg(long, value_parser = parse_reason)]
-    reason: ErasureReason,
+    reason: OperatorReason,
 
     /// Don't ask for confirmation
     #[arg(long)]
@@ -49,9 +49,9 @@ pub struct SkipBlockArguments {
     output: OutputFormat,
 }
 
-/// Parses a reason. Approvals and erasures have the same rule.
-pub fn parse_reason(text: &str) -> Result<ErasureReason, String> {
-    ErasureReason::try_from(text.to_owned()).map_err(|error| error.to_string())
+/// Parses the reason of an approval or of an erasure.
+pub fn parse_reason(text: &str) -> Result<OperatorReason, String> {
+    OperatorReason::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn parse_block(text: &str) -> Result<BlockId, String> {

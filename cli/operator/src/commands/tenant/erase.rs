@@ -9,11 +9,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
-use domain::{
-    digest::SIGNATURE_SUFFIX,
-    erasure::{ErasureCounts, ErasureReason},
-    tenant::TenantId,
-};
+use domain::{digest::SIGNATURE_SUFFIX, erasure::ErasureCounts, operator_reason::OperatorReason, tenant::TenantId};
 use host::{Machine, Timer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -71,7 +67,7 @@ pub struct EraseArguments {
 
     /// Why, in 1 to 256 characters; the statement has it
     #[arg(long, value_parser = parse_reason)]
-    reason: ErasureReason,
+    reason: OperatorReason,
 
     /// The new file for the statement; its signature goes beside it, with the suffix .sig
     #[arg(long, value_name = "FILE")]
@@ -151,7 +147,7 @@ async fn erase(
     functions: &impl Invocations,
     stack: &Stack,
     tenant: &TenantId,
-    reason: &ErasureReason,
+    reason: &OperatorReason,
     timer: &impl Timer,
 ) -> Result<Report, Failure> {
     let function = Function::HousekeeperFunction;
