@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::{Request as GraphQlRequest, Variables};
 use authentication::{AccessError, Authenticator, Caller, Permission, authorization_header};
 use domain::{configuration::change::Author, error_code::ErrorCode};
-use function_runtime::{client_version::MinimumClientVersion, http_error::ErrorBody, lazy::Lazy};
+use function_runtime::{
+    client_version::MinimumClientVersion, content_type::media_type, http_error::ErrorBody, lazy::Lazy,
+};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{
@@ -75,7 +77,7 @@ impl Handler {
         let caller = self.authenticate(request.headers()).await?;
         tracing::Span::current().record("tenant", caller.tenant.as_str());
         self.minimum_client_version.check(request.headers())?;
-        if !is_json(request.headers()) {
+        if media_type(request.headers()).as_deref() != Some("application/json") {
             return Err(ErrorBody::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 ErrorCode::UnsupportedMediaType,
@@ -174,21 +176,6 @@ fn response_too_long() -> ApiError {
 
 fn method_not_allowed() -> ErrorBody {
     ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Send a POST request.")
-}
-
-/// Returns whether the content type is `application/json`, alone or with the charset UTF-8.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
-        return false;
-    };
-    let mut parts = value.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    is_json
-        && parts.all(|parameter| {
-            let parameter = parameter.to_ascii_lowercase();
-            matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\"")
-        })
 }
 
 fn parse_body(body: &[u8]) -> Result<RequestBody, ErrorBody> {

@@ -11,7 +11,7 @@ use domain::{
     otlp::{Encoding, OtlpError, map_logs},
     tenant::TenantId,
 };
-use function_runtime::http_error::ErrorBody;
+use function_runtime::{content_type::media_type, http_error::ErrorBody};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
@@ -20,7 +20,6 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use crate::{
-    body,
     endpoint::{Endpoint, Refusal, accepted_events, idempotency_key, received_body, store},
     idempotency::record_of_content,
     intake::Intake,
@@ -166,7 +165,7 @@ fn log(tenant: &TenantId, accepted: u64, rejected: &RejectedPart) {
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {
-    match body::media_type(headers)?.as_str() {
+    match media_type(headers)?.as_str() {
         PROTOBUF => Some(Encoding::Protobuf),
         JSON => Some(Encoding::Json),
         _ => None,

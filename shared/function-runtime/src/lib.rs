@@ -3,6 +3,7 @@
 
 pub mod aws_configuration;
 pub mod client_version;
+pub mod content_type;
 mod deadline;
 pub mod environment;
 pub mod http_error;
