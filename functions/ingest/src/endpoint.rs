@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::{
     body,
-    idempotency::IdempotencyKey,
+    idempotency::ProducerKey,
     intake::{AcceptOutcome, Intake},
     payload::Request,
     ports::{BlockWriter, Host, QuotaCounter},
@@ -140,8 +140,8 @@ pub(crate) fn accepted_events(events: &EventBatch) -> u64 {
     u64::try_from(events.len()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ErrorBody> {
-    IdempotencyKey::of(headers).map_err(|error| {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<ProducerKey>, ErrorBody> {
+    ProducerKey::of(headers).map_err(|error| {
         let code = ErrorCode::Field(FieldErrorCode::IdempotencyKeyInvalid);
         ErrorBody::new(StatusCode::BAD_REQUEST, code, error.to_string())
     })

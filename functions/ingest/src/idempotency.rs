@@ -8,31 +8,31 @@ use sha2::{Digest, Sha256};
 /// The header with the key, in lower case.
 pub(crate) const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
-/// The longest key, in characters.
-pub(crate) const MAX_KEY_LENGTH: usize = 255;
+/// The longest key, in characters. The key of a new configuration is another one, `domain::configuration::input::IdempotencyKey`.
+pub(crate) const MAX_PRODUCER_KEY_LENGTH: usize = 255;
 
 /// A producer's key for a request, which makes the request safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IdempotencyKey(String);
+pub(crate) struct ProducerKey(String);
 
 /// An invalid header, or several headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Send at most one Idempotency-Key, of 1 to {MAX_KEY_LENGTH} visible ASCII characters.")]
-pub(crate) struct InvalidIdempotencyKey;
+#[error("Send at most one Idempotency-Key, of 1 to {MAX_PRODUCER_KEY_LENGTH} visible ASCII characters.")]
+pub(crate) struct InvalidProducerKey;
 
-impl IdempotencyKey {
+impl ProducerKey {
     /// Returns the request's key, if any.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, InvalidIdempotencyKey> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, InvalidProducerKey> {
         let mut values = headers.get_all(IDEMPOTENCY_HEADER).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => {
-                let text = value.to_str().map_err(|_| InvalidIdempotencyKey)?;
+                let text = value.to_str().map_err(|_| InvalidProducerKey)?;
                 let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-                let has_length = (1..=MAX_KEY_LENGTH).contains(&text.len());
-                if is_visible && has_length { Ok(Some(Self(text.to_owned()))) } else { Err(InvalidIdempotencyKey) }
+                let has_length = (1..=MAX_PRODUCER_KEY_LENGTH).contains(&text.len());
+                if is_visible && has_length { Ok(Some(Self(text.to_owned()))) } else { Err(InvalidProducerKey) }
             }
-            (Some(_), Some(_)) => Err(InvalidIdempotencyKey),
+            (Some(_), Some(_)) => Err(InvalidProducerKey),
         }
     }
 
@@ -67,22 +67,22 @@ mod tests {
 
     use super::*;
 
-    fn of(values: &[&[u8]]) -> Result<Option<IdempotencyKey>, InvalidIdempotencyKey> {
+    fn of(values: &[&[u8]]) -> Result<Option<ProducerKey>, InvalidProducerKey> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(IDEMPOTENCY_HEADER, HeaderValue::from_bytes(value).unwrap());
         }
-        IdempotencyKey::of(&headers)
+        ProducerKey::of(&headers)
     }
 
     #[test]
     fn one_visible_key_is_taken() {
         assert_eq!(of(&[]), Ok(None));
-        assert_eq!(of(&[b"a-1"]), Ok(Some(IdempotencyKey("a-1".to_owned()))));
-        assert!(of(&[&[b'k'; MAX_KEY_LENGTH]]).is_ok());
-        let too_long = [b'k'; MAX_KEY_LENGTH + 1];
+        assert_eq!(of(&[b"a-1"]), Ok(Some(ProducerKey("a-1".to_owned()))));
+        assert!(of(&[b"k"]).is_ok() && of(&[&[b'k'; MAX_PRODUCER_KEY_LENGTH]]).is_ok());
+        let too_long = [b'k'; MAX_PRODUCER_KEY_LENGTH + 1];
         for bad in [&[b"".as_slice()][..], &[b"a b"], &[b"\xE9"], &[&too_long], &[b"a", b"a"]] {
-            assert_eq!(of(bad), Err(InvalidIdempotencyKey));
+            assert_eq!(of(bad), Err(InvalidProducerKey));
         }
     }
 

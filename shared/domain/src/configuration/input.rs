@@ -109,8 +109,11 @@ impl StartFrom {
     }
 }
 
-/// A key that makes a creation safe to repeat: 1 to 128 printable ASCII characters. The same key returns the same
-/// configuration.
+/// The longest key of a creation, in characters.
+pub const MAX_IDEMPOTENCY_KEY_LENGTH: usize = 128;
+
+/// A key that makes a creation safe to repeat: 1 to [`MAX_IDEMPOTENCY_KEY_LENGTH`] printable ASCII characters. The same key
+/// returns the same configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -118,7 +121,7 @@ impl IdempotencyKey {
     /// # Errors
     /// `IDEMPOTENCY_KEY_INVALID`.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if (1..=MAX_IDEMPOTENCY_KEY_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {
             Err(ValueError::new(
@@ -601,6 +604,17 @@ mod tests {
                 ("secretAccessKey", "SECRET_ACCESS_KEY_INVALID"),
             ]
         );
+    }
+
+    #[test]
+    fn an_idempotency_key_is_short_and_visible() {
+        for good in ["k", &"k".repeat(MAX_IDEMPOTENCY_KEY_LENGTH)] {
+            assert_eq!(IdempotencyKey::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "\u{e9}", &"k".repeat(MAX_IDEMPOTENCY_KEY_LENGTH + 1)] {
+            let error = IdempotencyKey::parse(bad).unwrap_err();
+            assert!(error.rule.contains(&format!(" 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} ")), "{bad:?}: {error}");
+        }
     }
 
     #[test]
