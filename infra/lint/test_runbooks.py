@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -18,8 +20,21 @@ RUNBOOKS = ROOT / "docs" / "RUNBOOKS.md"
 # Sections of docs/RUNBOOKS.md that are no runbooks.
 INTRODUCTIONS = {"Before you start"}
 PARTS = ("Meaning.", "What customers see.", "Check", "Repair", "Confirm.", "Prevent.")
+PUT_BACK = "Put back what was changed by hand"
 # Commands of the AWS CLI that are no operations of an API.
-CLI_COMMANDS = {("lambda", "invoke"), ("dynamodb", "wait")}
+CLI_COMMANDS = {("s3", "sync")}
+# The models of the services that the AWS CLI has under another name.
+MODELS = {"s3api": "s3"}
+# Options of the AWS CLI that are no fields of a request.
+CLI_OPTIONS = {"output", "query", "cli-binary-format", "cli-input-json", "max-items"}
+
+
+DATA = Path(botocore.__file__).parent / "data"
+
+
+def model_version(service: str) -> str:
+    """Returns the newest version of the model of a service."""
+    return max(path.name for path in (DATA / service).iterdir())
 
 
 @cache
@@ -93,11 +108,72 @@ def test_the_operations_page_states_how_many_alarms_there_are_and_what_they_cost
 
 def test_every_command_of_the_aws_cli_exists() -> None:
     session = botocore.session.get_session()
-    found = set(re.findall(r"\baws ([a-z-]+) ([a-z-]+)", RUNBOOKS.read_text()))
+    found = set(re.findall(r"\baws ([a-z0-9-]+) ([a-z-]+)(?: ([a-z-]+))?", RUNBOOKS.read_text()))
     assert len(found) > 15
-    for service, command in found - CLI_COMMANDS:
-        operations = session.get_service_model(service).operation_names
+    for service, command, waiter in found:
+        if (service, command) in CLI_COMMANDS:
+            continue
+        model = MODELS.get(service, service)
+        if command == "wait":
+            waiters = json.loads((DATA / model / model_version(model) / "waiters-2.json").read_text())["waiters"]
+            assert waiter in {xform_name(name, "-") for name in waiters}, (service, waiter)
+            continue
+        operations = session.get_service_model(model).operation_names
         assert command in {xform_name(operation, "-") for operation in operations}, (service, command)
+
+
+def test_every_option_of_the_aws_cli_exists() -> None:
+    session = botocore.session.get_session()
+    calls = re.findall(r"\baws ([a-z0-9-]+) ([a-z-]+) ([^\n|]*?)(?=\baws |\||$)", commands(), re.MULTILINE)
+    assert len(calls) > 40
+    checked = set()
+    for service, command, arguments in calls:
+        if (service, command) in CLI_COMMANDS or command == "wait":
+            continue
+        model = session.get_service_model(MODELS.get(service, service))
+        (operation,) = [name for name in model.operation_names if xform_name(name, "-") == command]
+        members = {xform_name(name, "-") for name in model.operation_model(operation).input_shape.members}
+        for option in re.findall(r"(?<= )--([a-z-]+)", f" {arguments}"):
+            assert option.removeprefix("no-") in members | CLI_OPTIONS, (service, command, option)
+            checked.add((service, command, option))
+    assert ("cloudformation", "create-change-set", "deployment-mode") in checked
+
+
+def test_no_deployment_is_a_repair_of_what_was_changed_by_hand() -> None:
+    """CloudFormation compares templates, and leaves alone a resource whose definition did not change."""
+    doctor = (ROOT / "cli" / "operator" / "src" / "commands" / "doctor" / "checks.rs").read_text()
+    texts = {**sections(), "doctor": re.sub(r"\\\n\s*", "", doctor)}
+    texts["Before you start"] = RUNBOOKS.read_text().partition("\n## Before you start\n")[2].partition("\n## ")[0]
+    link = f"(#{PUT_BACK.lower().replace(' ', '-')})"
+    for heading, text in texts.items():
+        if heading != PUT_BACK:
+            assert not re.search(r"[Dd]eploy(?:\s+\w+){0,3}\s+again|by\s+a\s+deployment", text), heading
+    for heading in (
+        "Before you start",
+        "A stuck tenant",
+        "A missing dispatch",
+        "A failing function",
+        "A compromised key",
+    ):
+        assert link in re.sub(r"\s+", "", texts[heading]), heading
+    assert PUT_BACK in texts["doctor"]
+
+
+def test_what_was_changed_by_hand_can_be_put_back_by_a_command_for_each_kind() -> None:
+    text = sections()[PUT_BACK]
+    for command in (
+        "kms put-key-policy",
+        "kms enable-key ",
+        "kms enable-key-rotation",
+        "dynamodb update-continuous-backups",
+        "dynamodb update-time-to-live",
+        "iam put-role-policy",
+        "scheduler update-schedule",
+    ):
+        assert f"aws {command}" in text, command
+    for name, resource in RESOURCES.items():
+        if resource["Type"] == "AWS::KMS::Key":
+            assert f"`{name}`" in text, name
 
 
 def test_every_command_of_the_own_programs_exists() -> None:

@@ -106,13 +106,13 @@ pub fn checks() -> Vec<Check> {
         (Probe::Schedule(schedule), advice)
     });
     let tables = Table::iter().map(|table| {
-        let advice = "OFF: deploy the stack again, the template sets both. Throttles: \
-                      docs/RUNBOOKS.md, \"Throttling\".";
+        let advice = "OFF: docs/RUNBOOKS.md, \"Put back what was changed by hand\" (a deployment does \
+                      not). Throttles: docs/RUNBOOKS.md, \"Throttling\".";
         (Probe::Table(table), advice)
     });
     let keys = Key::iter().map(|key| {
         let advice = "Enable the key, or cancel its deletion: aws kms cancel-key-deletion. \
-                      Without it exports fail. Rotation OFF: deploy the stack again.";
+                      Without it exports fail. Rotation OFF: aws kms enable-key-rotation.";
         (Probe::Key(key), advice)
     });
     let alarms = [(
