@@ -71,6 +71,8 @@ def longest_of(value: Any) -> tuple[str, str | None]:
     if not isinstance(value, dict):
         return str(value), None
     ((function, argument),) = value.items()
+    if function == "Fn::If":
+        return max(map(longest_of, argument[1:]), key=lambda found: len(found[0]))
     if function == "Fn::GetAtt":
         assert RESOURCES[target(value)]["Type"] == "AWS::KMS::Key"
         return KEY_ARN, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -157,6 +158,46 @@ def test_no_deployment_is_a_repair_of_what_was_changed_by_hand() -> None:
     ):
         assert link in re.sub(r"\s+", "", texts[heading]), heading
     assert PUT_BACK in texts["doctor"]
+
+
+def change(action: str, kind: str, replacement: str | None = None) -> dict[str, object]:
+    """Returns a change as CloudFormation describes it."""
+    found = {"Action": action, "ResourceType": f"AWS::{kind}", "LogicalResourceId": kind.replace("::", "")}
+    if replacement:
+        found["Replacement"] = replacement
+    return {"Type": "Resource", "ResourceChange": found}
+
+
+def test_the_check_of_an_upgrade_shows_every_removal_and_every_possible_replacement(tmp_path: Path) -> None:
+    """`Replacement` is True, False, Conditional, or missing: only a modification has it."""
+    (program,) = re.findall(r"jq -r '([^']+)' changes\.json", sections()["Upgrade"])
+    model = botocore.session.get_session().get_service_model("cloudformation").shape_for("ResourceChange")
+    assert set(model.members["Replacement"].enum) == {"True", "False", "Conditional"}
+    assert "Remove" in model.members["Action"].enum
+    changes = [
+        change("Modify", "KMS::Key", "Conditional"),
+        change("Modify", "DynamoDB::Table", "True"),
+        change("Modify", "IAM::Role", "False"),
+        change("Remove", "SQS::Queue"),
+        change("Add", "Logs::LogGroup"),
+    ]
+    path = tmp_path / "changes.json"
+    path.write_text(json.dumps({"Changes": changes}))
+    shown = subprocess.run(["jq", "-r", program, path], check=True, capture_output=True, text=True).stdout
+    assert [line.split("\t")[:4] for line in shown.splitlines()] == [
+        ["Modify", "Conditional", "AWS::KMS::Key", "KMSKey"],
+        ["Modify", "True", "AWS::DynamoDB::Table", "DynamoDBTable"],
+        ["Remove", "-", "AWS::SQS::Queue", "SQSQueue"],
+    ]
+
+
+def test_an_upgrade_compares_the_signing_key_and_a_rotation_needs_no_edit_of_the_template() -> None:
+    assert "SigningKeyArn" in sections()["Upgrade"]
+    assert "`SigningKeySlot`" in sections()["Upgrade"]
+    assert "`SigningKeySlot`" in sections()["A compromised key"]
+    rotation = (ROOT / "docs" / "OPERATIONS.md").read_text().partition("**Rotation.**")[2].partition("\n## ")[0]
+    assert "`SigningKeySlot`" in rotation
+    assert "logical ID" not in rotation
 
 
 def test_what_was_changed_by_hand_can_be_put_back_by_a_command_for_each_kind() -> None:

@@ -162,12 +162,25 @@ impl Stack {
         Ok(Self { name, schedule, retention, table_period, description })
     }
 
-    /// Returns the physical ID of a resource: the URL of a queue, the name of a table, function or schedule, the ID of a key.
+    /// Returns the physical ID of a resource: the URL of a queue, the name of a table, function or schedule.
     ///
     /// # Errors
     /// The stack has no such resource.
     pub fn id_of(&self, resource: impl Into<&'static str>) -> Result<&str, Failure> {
         self.resource(resource.into())
+    }
+
+    /// Returns the ID of a key. The stack has one of two resources for the signing key, chosen by `SigningKeySlot`, which
+    /// an earlier template does not have.
+    ///
+    /// # Errors
+    /// As [`Stack::id_of`].
+    pub fn key_id(&self, key: Key) -> Result<&str, Failure> {
+        let slot = self.description.parameters.get("SigningKeySlot").map(String::as_str);
+        match (key, slot) {
+            (Key::SigningKey, Some("second")) => self.resource("SecondSigningKey"),
+            _ => self.resource(key.into()),
+        }
     }
 
     /// # Errors
@@ -248,6 +261,20 @@ mod tests {
         assert_eq!(stack().id_of(Queue::RunsQueue).unwrap(), "RunsQueue");
         assert_eq!(stack().archive_bucket().unwrap().as_str(), "archivebucket");
         assert_eq!((stack().retention, stack().table_period), (90 * DAY, Some(7 * DAY)));
+    }
+
+    #[test]
+    fn the_signing_key_is_the_one_of_the_slot() {
+        let template = include_str!("../../../template.yaml");
+        assert!(template.contains("\n  SigningKeySlot:\n") && template.contains("\n  SecondSigningKey:\n"));
+        // A key that left the stack is listed for a while.
+        let mut stack = stack();
+        stack.description.resources.insert("SecondSigningKey".to_owned(), "second".to_owned());
+        for (slot, id) in [(None, "SigningKey"), (Some("first"), "SigningKey"), (Some("second"), "second")] {
+            stack.description.parameters.extend(slot.map(|slot| ("SigningKeySlot".to_owned(), slot.to_owned())));
+            assert_eq!(stack.key_id(Key::SigningKey).unwrap(), id, "{slot:?}");
+            assert_eq!(stack.key_id(Key::SecretKey).unwrap(), "SecretKey", "{slot:?}");
+        }
     }
 
     #[test]

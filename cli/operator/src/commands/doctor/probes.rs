@@ -193,7 +193,7 @@ impl<A: Inspection + Overviews + Archives, K: Clock> Probes<'_, A, K> {
 
     async fn key(&self, key: Key) -> Result<Finding, Failure> {
         // KMS does not rotate the signing key, which is asymmetric.
-        let state = self.account.key(self.stack.id_of(key)?, key.is_rotated()).await?;
+        let state = self.account.key(self.stack.key_id(key)?, key.is_rotated()).await?;
         let mut detail = state.state.clone();
         if let Some(is_rotated) = state.is_rotated {
             detail.push_str(if is_rotated { ", rotated every year" } else { ", rotation OFF" });
