@@ -155,9 +155,41 @@ def test_no_deployment_is_a_repair_of_what_was_changed_by_hand() -> None:
         "A missing dispatch",
         "A failing function",
         "A compromised key",
+        "The archive",
     ):
         assert link in re.sub(r"\s+", "", texts[heading]), heading
     assert PUT_BACK in texts["doctor"]
+
+
+def test_every_key_of_the_template_has_its_place_in_the_runbooks() -> None:
+    keys = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::KMS::Key"}
+    assert len(keys) == 4
+    for heading in ("Restore", "A compromised key"):
+        assert {name for name in keys if f"`{name}`" in sections()[heading]} == keys, heading
+    archive = sections()["The archive"]
+    assert "`a segment can't be read`" in archive
+    for needed in ("enable-key", "cancel-key-deletion", "PendingDeletion", "describe-key", "### Use the archive's key"):
+        assert needed in archive, needed
+    statements = RESOURCES["ArchiveKey"]["Properties"]["KeyPolicy"]["Statement"]
+    assert re.findall(r'^"(\w+)"$', archive, re.MULTILINE) == [statement["Sid"] for statement in statements]
+
+
+def test_the_statement_for_a_restore_is_like_that_of_the_archiver() -> None:
+    (program,) = re.findall(r"jq --arg role \S+ '([^']+)' before\.json", sections()["The archive"])
+    writes = {"Sid": "ArchiverWrites", "Action": ["kms:Decrypt"], "Condition": {"StringEquals": {}}, "Principal": {}}
+    policy = json.dumps({"Statement": [{"Sid": "Administration"}, writes]})
+    command = ["jq", "--arg", "role", "the-role", program]
+    made = json.loads(subprocess.run(command, input=policy, check=True, capture_output=True, text=True).stdout)
+    assert made["Statement"][1:] == [writes, writes | {"Sid": "Restore", "Principal": {"AWS": "the-role"}}]
+
+
+def test_a_section_of_the_documentation_that_the_template_names_exists() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    named = set(re.findall(r"docs/((?:adr/)?[\w-]+\.md)(?:#([\w-]+))?", text))
+    assert ("RUNBOOKS.md", "use-the-archives-key") in named
+    for document, anchor in named:
+        assert (ROOT / "docs" / document).is_file(), document
+        assert not anchor or anchor in anchors(ROOT / "docs" / document), (document, anchor)
 
 
 def change(action: str, kind: str, replacement: str | None = None) -> dict[str, object]:
