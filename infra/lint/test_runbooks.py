@@ -192,6 +192,27 @@ def test_a_section_of_the_documentation_that_the_template_names_exists() -> None
         assert not anchor or anchor in anchors(ROOT / "docs" / document), (document, anchor)
 
 
+def test_a_restored_block_has_at_least_the_full_expiry() -> None:
+    """The stamp of a block is the time in its ULID; docs/DATA_MODEL.md has the expiry, and EXPIRY_GRACE is 14 days."""
+    program = re.findall(r"""--argjson days "\$\(parameter RetentionDays\)" '([^']+)'""", RUNBOOKS.read_text())
+    # The ULID of 2026-11-28T20:54:20.227Z.
+    stamp, block = 1_795_899_260, "01M8HYZZA3BMJNVFEF5N6RRW8T"
+    full = stamp + (90 + 14) * 86_400
+    items = [{"blockId": {"S": block}, "expiresAt": {"N": str(expiry)}} for expiry in (stamp + 7 * 86_400, full + 1)]
+    command = ["jq", "-c", "--argjson", "days", "90", *program]
+    done = subprocess.run(command, input=json.dumps({"Items": items}), check=True, capture_output=True, text=True)
+    assert [json.loads(line)["expiresAt"]["N"] for line in done.stdout.splitlines()] == [str(full), str(full + 1)]
+
+
+def test_a_restore_waits_as_long_as_it_takes_and_sets_what_a_restored_table_lacks() -> None:
+    assert not re.search(r"^ *aws dynamodb wait", RUNBOOKS.read_text(), re.MULTILINE)
+    restore = sections()["Restore"]
+    assert restore.index("table_status()") < restore.index("restore-table-from-backup")
+    assert f"(#{PUT_BACK.lower().replace(' ', '-')})" in restore
+    for setting in ("update-continuous-backups", "update-time-to-live", "--deletion-protection-enabled"):
+        assert setting in sections()[PUT_BACK]
+
+
 def change(action: str, kind: str, replacement: str | None = None) -> dict[str, object]:
     """Returns a change as CloudFormation describes it."""
     found = {"Action": action, "ResourceType": f"AWS::{kind}", "LogicalResourceId": kind.replace("::", "")}
