@@ -213,6 +213,16 @@ def test_a_restore_waits_as_long_as_it_takes_and_sets_what_a_restored_table_lack
         assert setting in sections()[PUT_BACK]
 
 
+def test_nothing_empties_a_queue_of_events_as_a_whole() -> None:
+    for document in ("RUNBOOKS.md", "OPERATIONS.md"):
+        assert not re.search(r"\bpurge", (ROOT / "docs" / document).read_text(), re.IGNORECASE), document
+    repair = sections()["Events that were not stored"].partition("**Repair.**")[2]
+    assert repair.index("[redrive]") < repair.index("aws sqs delete-message")
+    # Deletes what the log has with a code, and nothing else.
+    assert "select(.code) | .messageId" in repair
+    assert 'grep -qxF "$id" refused.txt' in repair
+
+
 def change(action: str, kind: str, replacement: str | None = None) -> dict[str, object]:
     """Returns a change as CloudFormation describes it."""
     found = {"Action": action, "ResourceType": f"AWS::{kind}", "LogicalResourceId": kind.replace("::", "")}
