@@ -24,6 +24,7 @@ def test_every_parameter_is_described_and_bounded() -> None:
             "EventSenders",
             [
                 "",
+                # Whoever uses the emulators (SERVICE_ACCOUNT in infra/local/settings.py).
                 "arn:aws:iam::111111111111:root",
                 "arn:aws-us-gov:iam::111111111111:role/path/of/producer",
                 "arn:aws-cn:iam::111111111111:user/first.last+x=y@example.com",
@@ -32,6 +33,8 @@ def test_every_parameter_is_described_and_bounded() -> None:
                 "*",
                 "111111111111",
                 "producer",
+                "arn:aws:iam::222222222222:root",
+                "arn:aws-cn:iam::111111111111:root",
                 "arn:aws:iam::111111111111:role/*",
                 "arn:aws:iam::111111111111:role/",
                 "arn:aws:iam::1111:role/producer",
