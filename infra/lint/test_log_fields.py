@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from infra.lint.test_template import ROOT
+from infra.lint.template import ROOT
 
 CALL = re.compile(r"\b(?:error|warn|info|info_span)!\((.*?)\)[;)]", re.DOTALL)
 # Other names of the fields, and `tenant#configuration` as one value.
@@ -46,16 +46,16 @@ def test_log_lines_name_tenant_and_configuration_in_one_way() -> None:
 @pytest.mark.parametrize(
     ("source", "is_wrong"),
     [
-        ("tracing::warn!(tenant_id = %tenant, \"a\");", True),
-        ("tracing::warn!(%error,\n configuration_id = %key.configuration_id, \"a\");", True),
-        ("tracing::warn!(%replay_id, \"a\");", True),
-        ("tracing::warn!(configuration = %key, \"a\");", True),
-        ("tracing::warn!(configuration = %stored.key, \"a\");", True),
-        ("tracing::warn!(%key, \"a\");", True),
-        ("fn f(configuration: &ConfigurationKey) { tracing::warn!(%configuration, \"a\"); }", True),
-        ("fn f(configuration: &ConfigurationId) { tracing::warn!(%configuration, \"a\"); }", False),
-        ("tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id, \"a\");", False),
-        ("tracing::warn!(object_key = %key, \"a\");", False),
+        ('tracing::warn!(tenant_id = %tenant, "a");', True),
+        ('tracing::warn!(%error,\n configuration_id = %key.configuration_id, "a");', True),
+        ('tracing::warn!(%replay_id, "a");', True),
+        ('tracing::warn!(configuration = %key, "a");', True),
+        ('tracing::warn!(configuration = %stored.key, "a");', True),
+        ('tracing::warn!(%key, "a");', True),
+        ('fn f(configuration: &ConfigurationKey) { tracing::warn!(%configuration, "a"); }', True),
+        ('fn f(configuration: &ConfigurationId) { tracing::warn!(%configuration, "a"); }', False),
+        ('tracing::warn!(tenant = %key.tenant_id, configuration = %key.configuration_id, "a");', False),
+        ('tracing::warn!(object_key = %key, "a");', False),
         ("let tenant_id = 1;", False),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from infra.lint.test_template import RESOURCES, ROOT, TEMPLATE
+from infra.lint.template import RESOURCES, ROOT, TEMPLATE
 
 
 def section(document: str, heading: str) -> str:

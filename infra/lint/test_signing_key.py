@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from infra.lint.test_template import FUNCTIONS, RESOURCES, TEMPLATE
+from infra.lint.template import FUNCTIONS, RESOURCES, TEMPLATE
 
 SLOTS = {"first": ("SignsWithFirstKey", "SigningKey"), "second": ("SignsWithSecondKey", "SecondSigningKey")}
 
