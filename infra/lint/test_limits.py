@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from infra.lint.test_documents import ROOT, SERVICE, files
+from infra.lint.test_template import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,14 @@ def test_limits_have_the_values_of_their_constants() -> None:
     compared, differing = differing_limits((ROOT / "docs" / "LIMITS.md").read_text(), constants)
     assert differing == []
     assert compared > 80
+
+
+def test_deleted_configurations_are_left_alone_for_longer_than_a_run_takes() -> None:
+    source = (ROOT / "functions" / "housekeeper" / "src" / "settings.rs").read_text()
+    rest = dict(CONSTANT.findall(source))["DELETION_REST"]
+    longest = max(RESOURCES[name]["Properties"]["Timeout"] for name in ("ExporterFunction", "ConverterFunction"))
+    assert f"at most {longest // 60} minutes" in source
+    assert (value_of_constant(rest) or 0) >= 2 * longest
 
 
 def test_a_limit_with_another_value_is_found() -> None:

@@ -30,7 +30,7 @@ impl Housekeeper {
     /// Publishes the notices of the outbox. What fails stays there for the next pass; an alarm watches its age.
     ///
     /// # Errors
-    /// A shard or an item could not be read, or the bus refused a batch. The age is that of the notices that were read, so
+    /// A shard or an item could not be read or written, or the bus or the webhooks queue failed. The age is that of the notices that were read, so
     /// only the function's errors show this.
     pub(crate) async fn publish_notices(&self) -> Result<PublishReport, Error> {
         let publisher = Publisher {
@@ -40,12 +40,12 @@ impl Housekeeper {
             clock: &self.clock,
             deadline: self.clock.now().saturating_add(PUBLISH_BUDGET),
         };
-        let PublishOutcome { published, failed, oldest_age, failure } = publisher.run().await;
+        let PublishOutcome { published, failed, oldest_age, has_errors } = publisher.run().await;
         let oldest_notice_seconds = oldest_age.as_secs();
         tracing::info!(published, failed, oldest_notice_seconds, "the outbox was read");
-        match failure {
-            None => Ok(PublishReport { published, failed, oldest_notice_seconds }),
-            Some(_) => Err("a part of the outbox was not published; the next pass tries again".into()),
+        if has_errors {
+            return Err("a part of the outbox was not published; the next pass tries again".into());
         }
+        Ok(PublishReport { published, failed, oldest_notice_seconds })
     }
 }

@@ -10,7 +10,7 @@ use domain::{
 use function_runtime::{environment::Environment, timing};
 
 /// The time after a configuration's deletion before its items in the runs table expire, so that every run of it has
-/// ended: a run takes at most the exporter's 15 minutes.
+/// ended: an invocation of exporter or converter takes at most 6 minutes.
 const DELETION_REST: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! Classification of the errors of the AWS SDK: the one place that turns them into [`PortError`]s.
+//! Classification of the errors of the AWS SDK, of the service's own resources. Those of customers' are classified in
+//! `connector` (STS) and `object_sink` (S3); an adapter whose conditions are an outcome takes these out before.
 
 use std::error::Error;
 

@@ -48,8 +48,9 @@ pub struct PublishOutcome {
     pub failed: u64,
     /// The age of the oldest notice that the pass has seen and left.
     pub oldest_age: Duration,
-    /// The first failure that concerned a whole shard or batch.
-    pub failure: Option<PortError>,
+    /// True if a store, the bus or the webhooks queue failed, or a notice could not be read. Each error was logged. A notice that the
+    /// bus refused only counts as failed.
+    pub has_errors: bool,
 }
 
 impl<O, B, W, K> Publisher<'_, O, B, W, K>
@@ -87,7 +88,7 @@ where
             let page = match self.outbox.queued(shard, from).await {
                 Ok(page) => page,
                 Err(error) => {
-                    outcome.note(error);
+                    outcome.note(&error);
                     return queued;
                 }
             };
@@ -116,7 +117,7 @@ where
                 Ok(done) => left.retain(|id| !done.contains(id)),
                 Err(error) => {
                     outcome.failed += batch.len() as u64;
-                    outcome.note(error);
+                    outcome.note(&error);
                 }
             }
         }
@@ -164,7 +165,7 @@ where
                 Ok(false) => outcome.failed += 1,
                 Err(error) => {
                     outcome.failed += 1;
-                    outcome.note(error);
+                    outcome.note(&error);
                 }
             }
         }
@@ -177,7 +178,7 @@ where
         let taken = if missing.is_empty() { Ok(Vec::new()) } else { self.bus.send(&missing).await };
         let mut taken = taken
             .unwrap_or_else(|error| {
-                outcome.note(error);
+                outcome.note(&error);
                 Vec::new()
             })
             .into_iter();
@@ -230,15 +231,15 @@ impl PublishOutcome {
             Ok(read) => Some(read),
             Err(error) => {
                 self.failed += 1;
-                self.note(error);
+                self.note(&error);
                 None
             }
         }
     }
 
-    fn note(&mut self, error: PortError) {
+    fn note(&mut self, error: &PortError) {
         tracing::error!(%error, "notices wait for the next pass");
-        self.failure.get_or_insert(error);
+        self.has_errors = true;
     }
 }
 

@@ -90,7 +90,7 @@ impl SegmentStore for SegmentBucket {
         let last = offset.saturating_add(length.saturating_sub(1));
         let request =
             self.client().get_object().bucket(self.bucket.as_str()).key(key).range(format!("bytes={offset}-{last}"));
-        let found = request.send().await.map_err(|error| unreadable(operation, key, error))?;
+        let found = request.send().await.map_err(|error| with_key(operation, key, error))?;
         let bytes = received(operation, key, length, found.body.collect()).await?.into_bytes();
         if bytes.len() as u64 == length {
             Ok(bytes)
@@ -120,8 +120,8 @@ async fn received<T, E: std::fmt::Display>(
     }
 }
 
-/// Classifies the error of a read. The role may not list the bucket, so S3 says 403 for an object that is not there.
-fn unreadable(operation: &'static str, key: &str, error: SdkError<GetObjectError, HttpResponse>) -> PortError {
+/// Adds the key to the error of a read. The role may not list the bucket, so S3 says 403 for an object that is not there.
+fn with_key(operation: &'static str, key: &str, error: SdkError<GetObjectError, HttpResponse>) -> PortError {
     let classified = port_error(operation, error);
     PortError { detail: format!("{key}: {}", classified.detail), ..classified }
 }

@@ -53,7 +53,9 @@ impl RepairStore for ConfigurationTable {
             .with("read", number(repair.revision.saturating_sub(1)));
         match self.table.write(operation, Write::update(repair_key(key), changes).when(is_next)).await? {
             WriteOutcome::Done(_) => Ok(()),
-            WriteOutcome::Refused(_) => Err(PortError::fenced(operation)),
+            WriteOutcome::Refused(_) => {
+                Err(PortError::fenced(operation, "another process has gone on with the repair"))
+            }
         }
     }
 }

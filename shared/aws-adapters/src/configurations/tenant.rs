@@ -21,7 +21,7 @@ pub enum TenantItem {
         /// `None`: no run has ended yet.
         exported_through: Option<Timestamp>,
     },
-    /// The record of an idempotency key, a count, a repair, or a tombstone.
+    /// The record of an idempotency key, a count, a repair, a replay, a queued notice, or a tombstone.
     Other { id: String },
 }
 

@@ -52,6 +52,11 @@ impl FencedPut {
     }
 }
 
+/// Returns the error of a run whose lease another one has taken.
+fn lost(operation: &'static str) -> PortError {
+    PortError::fenced(operation, "another run holds the lease")
+}
+
 /// Returns the condition that only the holder of the lease meets.
 fn held_by(lease: &Lease) -> Expression {
     Expression::new(HELD_BY_US).with("token", number(lease.fencing_token))
@@ -80,7 +85,7 @@ impl RunTable {
     async fn update_fenced(&self, operation: &'static str, update: Write) -> Result<Item, PortError> {
         match self.table.write(operation, update).await? {
             WriteOutcome::Done(attributes) => Ok(attributes),
-            WriteOutcome::Refused(_) => Err(PortError::fenced(operation)),
+            WriteOutcome::Refused(_) => Err(lost(operation)),
         }
     }
 
@@ -218,7 +223,7 @@ impl RunStore for RunTable {
         );
         match self.put_fenced(operation, lease, intent).await? {
             FencedPut::Done => Ok(IntentOutcome::New),
-            FencedPut::Fenced => Err(PortError::fenced(operation)),
+            FencedPut::Fenced => Err(lost(operation)),
             FencedPut::Found(found) => {
                 let known = Attributes(&found).json(attribute::DIGEST_OBJECT)?;
                 self.count_attempt(lease, window, object).await;
@@ -245,7 +250,7 @@ impl RunStore for RunTable {
         let stored = extended(self.key(&lease.key, &item::digest_name(sequence)), item::digest_attributes(digest));
         match self.put_fenced(operation, lease, stored).await? {
             FencedPut::Done => Ok(digest.clone()),
-            FencedPut::Fenced => Err(PortError::fenced(operation)),
+            FencedPut::Fenced => Err(lost(operation)),
             FencedPut::Found(found) => Ok(item::read_digest(found)?),
         }
     }
@@ -286,7 +291,7 @@ impl RunStore for RunTable {
         match FencedPut::of(operation, self.table.transact(operation, parts(operation, writes)?).await?)? {
             // Found: the response to an earlier attempt was lost. Under our own lease nobody else can have completed it.
             FencedPut::Done | FencedPut::Found(_) => Ok(()),
-            FencedPut::Fenced => Err(PortError::fenced(operation)),
+            FencedPut::Fenced => Err(lost(operation)),
         }
     }
 
@@ -303,7 +308,7 @@ impl RunStore for RunTable {
             WriteOutcome::Refused(found) => {
                 let found = Attributes(&found);
                 if found.number::<u64>(attribute::FENCING_TOKEN)? != lease.fencing_token {
-                    return Err(PortError::fenced(operation));
+                    return Err(lost(operation));
                 }
                 Ok(ReleaseOutcome::Rerun { through: found.time(attribute::RERUN_THROUGH)? })
             }

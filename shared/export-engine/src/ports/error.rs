@@ -94,9 +94,10 @@ impl PortError {
         Self::new(ErrorKind::CorruptBlock(block), READ_BLOCK, detail)
     }
 
+    /// Returns the error of a process that works on an earlier state. `detail`: what it has lost, or who has gone on.
     #[must_use]
-    pub fn fenced(operation: &'static str) -> Self {
-        Self::new(ErrorKind::Fenced, operation, "another run holds the lease")
+    pub fn fenced(operation: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Fenced, operation, detail)
     }
 
     /// Returns an internal error with the text of `source` as its detail.

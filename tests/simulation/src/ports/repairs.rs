@@ -49,7 +49,7 @@ impl RepairStore for Ports {
                 *stored = repair.clone();
                 Ok(())
             }
-            _ => Err(PortError::fenced("store repair")),
+            _ => Err(PortError::fenced("store repair", "another process has gone on with the repair")),
         };
         self.world.call("store repair", effect).await
     }

@@ -37,7 +37,7 @@ impl Ports {
         let (lease, ignores) = (lease.clone(), self.has(KnownBug::NoFencing));
         let effect = move |state: &mut WorldState| match state.runs.get_mut(&lease.key) {
             Some(items) if ignores || items.state.fencing_token == lease.fencing_token => Ok(effect(items)),
-            _ => Err(PortError::fenced(operation)),
+            _ => Err(PortError::fenced(operation, "another run holds the lease")),
         };
         self.world.call(operation, effect).await
     }
@@ -271,9 +271,11 @@ impl RunStore for Ports {
         let moves_before = self.has(KnownBug::CursorBeforeUpload);
         let effect = move |state: &mut WorldState| {
             let WorldState { runs, violations, .. } = state;
-            let Some(items) = runs.get_mut(&lease.key) else { return Err(PortError::fenced("complete window")) };
+            let Some(items) = runs.get_mut(&lease.key) else {
+                return Err(PortError::fenced("complete window", "another run holds the lease"));
+            };
             if !ignores && items.state.fencing_token != lease.fencing_token {
-                return Err(PortError::fenced("complete window"));
+                return Err(PortError::fenced("complete window", "another run holds the lease"));
             }
             if items.records.iter().any(|record| record.sequence == completion.record.sequence) {
                 return Ok(());
