@@ -26,7 +26,7 @@ use crate::{
         item::{Attributes, Item, seconds, text},
         read::Query,
         table::Table,
-        transaction::{TransactionOutcome, parts},
+        transaction::{Transaction, TransactionOutcome},
         write::{Write, WriteOutcome},
     },
     events::item::{BLOCK_ID, EXPIRES_AT, PARTITION, read_id},
@@ -155,10 +155,12 @@ impl ArchiveRecords for ArchiveTable {
             return Ok(if is_done { AdvanceOutcome::Done } else { AdvanceOutcome::Moved });
         };
         let put = Write::put(of_segment(&current.tenant, segment)).when(Expression::new(IS_ABSENT));
-        let writes = [update, put].map(|write| write.part(&self.table.name));
-        Ok(match self.table.transact(operation, parts(operation, writes)?).await? {
+        let mut transaction = Transaction::new(operation);
+        let row = transaction.push(update.part(&self.table.name))?;
+        transaction.push(put.part(&self.table.name))?;
+        Ok(match self.table.transact(transaction).await? {
             TransactionOutcome::Done => AdvanceOutcome::Done,
-            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => AdvanceOutcome::Moved,
+            TransactionOutcome::Refused(cancellation) if cancellation.is_refused(row) => AdvanceOutcome::Moved,
             TransactionOutcome::Refused(_) => AdvanceOutcome::ReferenceExists,
         })
     }

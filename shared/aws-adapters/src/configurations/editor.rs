@@ -29,7 +29,7 @@ use crate::{
         item::{Attributes, Item, extended, number, seconds, text},
         read::Query,
         table::Table,
-        transaction::{Cancellation, TransactionOutcome, parts, refusal},
+        transaction::{Cancellation, Transaction, TransactionOutcome, refusal},
         write::Write,
     },
     events::writer::{EventTable, IDEMPOTENCY_LIFETIME, StampGuard},
@@ -121,25 +121,27 @@ impl ConfigurationEditor {
             new.insert(attribute::SECRET_STORED_AT.to_owned(), text(configuration.created_at));
         }
         let put = Write::put(new).when(Expression::new("attribute_not_exists(#id)"));
-        let mut writes = vec![
-            put.part(&self.table.name),
-            count_one_more(&key.tenant_id).part(&self.table.name),
-            self.event(operation, Change::Create(configuration), author, stamp)?,
-        ];
-        if let Some(request) = idempotency {
-            writes.push(idempotency_record(key, request, configuration.created_at).part(&self.table.name));
-        }
+        let mut transaction = Transaction::new(operation);
+        let put = transaction.push(put.part(&self.table.name))?;
+        let count = transaction.push(count_one_more(&key.tenant_id).part(&self.table.name))?;
+        transaction.push(self.event(operation, Change::Create(configuration), author, stamp)?)?;
+        let record = match idempotency {
+            Some(request) => {
+                let record = idempotency_record(key, request, configuration.created_at);
+                Some((request, transaction.push(record.part(&self.table.name))?))
+            }
+            None => None,
+        };
 
-        let cancellation = match self.transact(operation, parts(operation, writes)?, stamp).await? {
+        let cancellation = match self.transact(transaction, stamp).await? {
             TransactionOutcome::Done => return Ok(CreateOutcome::Created),
             TransactionOutcome::Refused(cancellation) => cancellation,
         };
-        let is_refused = |position| cancellation.refused(position).is_some();
         // The key comes first: a request that was done is repeated even when the tenant has reached its limit since.
-        match idempotency {
-            Some(request) if is_refused(3) => self.repeated(&key.tenant_id, request).await,
-            _ if is_refused(1) => Ok(CreateOutcome::LimitExceeded),
-            _ if is_refused(0) => Err(PortError::internal(operation, format!("the ID {key} is taken"))),
+        match record {
+            Some((request, record)) if cancellation.is_refused(record) => self.repeated(&key.tenant_id, request).await,
+            _ if cancellation.is_refused(count) => Ok(CreateOutcome::LimitExceeded),
+            _ if cancellation.is_refused(put) => Err(PortError::internal(operation, format!("the ID {key} is taken"))),
             _ => Err(event_collided(operation)),
         }
     }
@@ -159,9 +161,9 @@ impl ConfigurationEditor {
         let operation = "update configuration";
         let change = Change::Update { before, after };
         let stop = self.stop_of(change).await?;
-        let mut writes = vec![difference(before, after)];
-        writes.extend(stop.map(|stop| stop.write(usage_key(change), Changes::default())));
-        self.edit(operation, writes, change, stop, author, stamp).await
+        let count = stop.map(|stop| stop.write(usage_key(change), Changes::default()));
+        let edit = Edit { count, ..Edit::of(difference(before, after)) };
+        self.edit(operation, edit, change, stop, author, stamp).await
     }
 
     /// Deletes the configuration that was read as `current`, lowers the count, and leaves a tombstone, by which the
@@ -180,20 +182,20 @@ impl ConfigurationEditor {
         let stop = self.stop_of(change).await?;
         let tombstone = Tombstone { key: current.key.clone(), deleted_at: stamp.at };
         let less_one = Changes::default().add(attribute::CONFIGURATIONS, number(-1));
-        let usage = match stop {
+        let count = match stop {
             Some(stop) => stop.write(usage_key(change), less_one),
             None => Write::update(usage_key(change), less_one),
         };
         let delete = Write::delete(item::key(&current.key)).when(is_version(current.version));
-        self.edit(operation, vec![delete, usage, tombstone.write()], change, stop, author, stamp).await
+        let edit = Edit { subject: delete, count: Some(count), tombstone: Some(tombstone.write()) };
+        self.edit(operation, edit, change, stop, author, stamp).await
     }
 
-    /// Makes a change with its event and its notices. The first of the writes is that of the configuration or replay, and the second one,
-    /// of a change that ends an export, that of the count.
+    /// Makes a change with its event and its notices.
     pub(super) async fn edit(
         &self,
         operation: &'static str,
-        writes: Vec<Write>,
+        edit: Edit,
         change: Change<'_>,
         stop: Option<Stop>,
         author: &Author,
@@ -202,14 +204,20 @@ impl ConfigurationEditor {
         let is_last_export = stop.is_some_and(|stop| stop.is_last);
         let notices = notices_of(change, author, is_last_export, stamp);
         let queued = notices.iter().map(|notice| outbox::write(notice, receivers_of(change)));
-        let writes: Vec<_> = writes.into_iter().map(Ok).chain(queued).collect::<Result<_, _>>()?;
-        let writes = writes.into_iter().map(|write| write.part(&self.table.name));
-        let event = self.event(operation, change, author, stamp)?;
-        let parts = parts(operation, writes.chain([event]))?;
-        match self.transact(operation, parts, stamp).await? {
+        let Edit { subject, count, tombstone } = edit;
+        let mut transaction = Transaction::new(operation);
+        let mut push = |write: Write| transaction.push(write.part(&self.table.name));
+        let subject = push(subject)?;
+        let count = count.map(&mut push).transpose()?;
+        tombstone.map(&mut push).transpose()?;
+        for notice in queued {
+            push(notice?)?;
+        }
+        transaction.push(self.event(operation, change, author, stamp)?)?;
+        match self.transact(transaction, stamp).await? {
             TransactionOutcome::Done => Ok(EditOutcome::Done),
             TransactionOutcome::Refused(cancellation)
-                if cancellation.refused(0).is_some() || (stop.is_some() && cancellation.refused(1).is_some()) =>
+                if cancellation.is_refused(subject) || count.is_some_and(|count| cancellation.is_refused(count)) =>
             {
                 Ok(EditOutcome::ChangedSince)
             }
@@ -260,12 +268,12 @@ impl ConfigurationEditor {
     /// is young enough.
     pub(super) async fn transact(
         &self,
-        operation: &'static str,
-        writes: Vec<TransactWriteItem>,
+        transaction: Transaction,
         stamp: Stamp,
     ) -> Result<TransactionOutcome, PortError> {
+        let operation = transaction.operation();
         let guard = StampGuard::new(stamp.at);
-        let request = self.table.client.transact_write_items().set_transact_items(Some(writes));
+        let request = self.table.client.transact_write_items().set_transact_items(Some(transaction.into_writes()));
         let mut wait = TRANSACTION_WAIT;
         for _ in 0..MAX_TRANSACTION_ATTEMPTS {
             let answer = request.clone().customize().interceptor(guard.clone()).send().await;
@@ -283,6 +291,22 @@ impl ConfigurationEditor {
             wait *= 2;
         }
         Err(PortError::transient(operation, format!("{MAX_TRANSACTION_ATTEMPTS} attempts met other transactions")))
+    }
+}
+
+/// The writes of a change, beside its event and its notices.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    /// That of the configuration or replay.
+    subject: Write,
+    /// That of the tenant's count.
+    count: Option<Write>,
+    tombstone: Option<Write>,
+}
+
+impl Edit {
+    pub(super) fn of(subject: Write) -> Self {
+        Self { subject, count: None, tombstone: None }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::dynamodb::{
     expression::{Changes, Expression},
     item::{Attributes, Item, MalformedItem, json, number, text},
     read,
-    transaction::{TransactionOutcome, parts},
+    transaction::{Transaction, TransactionOutcome},
     write::{Write, WriteOutcome},
 };
 
@@ -52,9 +52,11 @@ impl NoticeRecords for ConfigurationTable {
             matches!(self.table.write(operation, update).await?, WriteOutcome::Refused(_))
         } else {
             let queued = transition.notices.iter().map(|notice| outbox::write(notice, &export.webhooks));
-            let writes: Vec<_> = std::iter::once(Ok(update)).chain(queued).collect::<Result<_, _>>()?;
-            let writes = parts(operation, writes.into_iter().map(|write| write.part(&self.table.name)))?;
-            matches!(self.table.transact(operation, writes).await?, TransactionOutcome::Refused(_))
+            let mut transaction = Transaction::new(operation);
+            for write in std::iter::once(Ok(update)).chain(queued) {
+                transaction.push(write?.part(&self.table.name))?;
+            }
+            matches!(self.table.transact(transaction).await?, TransactionOutcome::Refused(_))
         };
         Ok(if is_refused { RecordOutcome::ChangedSince } else { RecordOutcome::Recorded })
     }

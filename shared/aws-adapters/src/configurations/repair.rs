@@ -19,7 +19,7 @@ use crate::dynamodb::{
     expression::{Changes, Expression},
     item::{Attributes, Item, extended, json, number, seconds, text},
     table::Table,
-    transaction::{TransactionOutcome, parts},
+    transaction::{Transaction, TransactionOutcome},
     write::{Write, WriteOutcome, check},
 };
 
@@ -94,17 +94,16 @@ impl ConfigurationEditor {
             .with("now", seconds(stamp.at));
         let put = Write::put(extended(repair_key(key), stored)).when(is_free);
         let exists = Expression::new("attribute_exists(#id)");
-        let writes = [
-            put.part(&self.table.name),
-            check(&self.table.name, item::key(key), exists),
-            self.event(operation, Change::Repair { configuration, repair }, author, stamp)?,
-        ];
-        match self.transact(operation, parts(operation, writes)?, stamp).await? {
+        let mut transaction = Transaction::new(operation);
+        let put = transaction.push(put.part(&self.table.name))?;
+        let exists = transaction.push(check(&self.table.name, item::key(key), exists))?;
+        transaction.push(self.event(operation, Change::Repair { configuration, repair }, author, stamp)?)?;
+        match self.transact(transaction, stamp).await? {
             TransactionOutcome::Done => Ok(RepairRequestOutcome::Requested),
-            TransactionOutcome::Refused(cancellation) if cancellation.refused(1).is_some() => {
+            TransactionOutcome::Refused(cancellation) if cancellation.is_refused(exists) => {
                 Ok(RepairRequestOutcome::NotFound)
             }
-            TransactionOutcome::Refused(cancellation) if cancellation.refused(0).is_some() => {
+            TransactionOutcome::Refused(cancellation) if cancellation.is_refused(put) => {
                 Ok(RepairRequestOutcome::InProgress)
             }
             TransactionOutcome::Refused(_) => Err(event_collided(operation)),

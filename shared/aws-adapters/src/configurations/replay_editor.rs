@@ -11,14 +11,14 @@ use domain::{
 use export_engine::ports::PortError;
 
 use super::{
-    editor::{ConfigurationEditor, EditOutcome, event_collided},
+    editor::{ConfigurationEditor, Edit, EditOutcome, event_collided},
     item::{self, attribute},
     replays::{self, ReplaySeries},
 };
 use crate::dynamodb::{
     expression::{Changes, Expression},
     item::{number, text},
-    transaction::{TransactionOutcome, parts},
+    transaction::{Transaction, TransactionOutcome},
     write::Write,
 };
 
@@ -39,20 +39,19 @@ impl ConfigurationEditor {
     ) -> Result<EditOutcome, PortError> {
         let operation = "request replay";
         let put = Write::put(replays::write(operation, replay, expires_at)?).when(is_expected(replay));
-        let mut writes = vec![
-            counted(of, series).part(&self.table.name),
-            put.part(&self.table.name),
-            self.event(operation, Change::Replay { of, replay }, author, stamp)?,
-        ];
+        let mut transaction = Transaction::new(operation);
+        let count = transaction.push(counted(of, series).part(&self.table.name))?;
+        let put = transaction.push(put.part(&self.table.name))?;
+        transaction.push(self.event(operation, Change::Replay { of, replay }, author, stamp)?)?;
         // A replay that is continued has its place already.
         let replaced = series.replaced().filter(|replaced| replay.attempt == 1 && replaced.key != replay.key);
         if let Some(replaced) = replaced {
-            writes.push(Write::delete(replays::key(&replaced.key)).part(&self.table.name));
+            transaction.push(Write::delete(replays::key(&replaced.key)).part(&self.table.name))?;
         }
-        match self.transact(operation, parts(operation, writes)?, stamp).await? {
+        match self.transact(transaction, stamp).await? {
             TransactionOutcome::Done => Ok(EditOutcome::Done),
             TransactionOutcome::Refused(cancellation)
-                if cancellation.refused(0).is_some() || cancellation.refused(1).is_some() =>
+                if cancellation.is_refused(count) || cancellation.is_refused(put) =>
             {
                 Ok(EditOutcome::ChangedSince)
             }
@@ -75,7 +74,7 @@ impl ConfigurationEditor {
         let cancelled = ReplayState::Ended { at: stamp.at, end: ReplayEnd::Cancelled };
         let changes = replays::with_state(Changes::default(), &cancelled);
         let cancel = Write::update(replays::key(&replay.key), changes).when(replays::is_unfinished(replay.attempt));
-        self.edit(operation, vec![cancel], Change::CancelReplay { of, replay }, None, author, stamp).await
+        self.edit(operation, Edit::of(cancel), Change::CancelReplay { of, replay }, None, author, stamp).await
     }
 }
 

@@ -46,7 +46,7 @@ use crate::{
     dynamodb::{
         expression::Expression,
         item::{Attributes, binary, item, number, seconds, text},
-        transaction::{Cancellation, parts},
+        transaction::{Cancellation, Part, Transaction},
         write::{Write, refused},
     },
     error::port_error,
@@ -259,17 +259,21 @@ impl EventWriter {
         };
         let stamp = first.id.timestamp();
 
-        let blocks_and_records = blocks
+        let mut transaction = Transaction::new(WRITE);
+        let blocks: Vec<_> = blocks
             .iter()
-            .map(|block| block_part(&self.table, tenant, shard, block, expires_at))
-            .chain(records.iter().map(|record| record_part(&self.table, tenant, record, stamp)));
-        let writes = parts(WRITE, blocks_and_records)?;
+            .map(|block| Ok((transaction.push(block_part(&self.table, tenant, shard, block, expires_at))?, block)))
+            .collect::<Result<_, PortError>>()?;
+        let records: Vec<_> = records
+            .iter()
+            .map(|record| Ok((transaction.push(record_part(&self.table, tenant, record, stamp))?, record)))
+            .collect::<Result<_, PortError>>()?;
 
         let guard = StampGuard::new(stamp);
         let answer = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(writes))
+            .set_transact_items(Some(transaction.into_writes()))
             // Makes attempts after a lost answer count as one.
             .client_request_token(first.id.to_string())
             .customize()
@@ -278,7 +282,7 @@ impl EventWriter {
             .await;
         let Err(error) = answer else { return Ok(WriteOutcome::Written) };
         match Cancellation::of(&error) {
-            Some(cancellation) => after_cancellation(&cancellation, blocks, records),
+            Some(cancellation) => after_cancellation(&cancellation, &blocks, &records),
             None => Err(guard.classify(error)),
         }
     }
@@ -302,16 +306,15 @@ fn written_before(found: &Item, block: &StoredBlock) -> Result<(), WriteError> {
     if is_same { Ok(()) } else { Err(PortError::transient(WRITE, "another block has the same ID").into()) }
 }
 
-/// Classifies a cancelled transaction, which has the blocks first and then the records. A record that was found decides:
-/// its request was accepted before.
+/// Classifies a cancelled transaction. A record that was found decides: its request was accepted before.
 fn after_cancellation(
     cancellation: &Cancellation,
-    blocks: &[StoredBlock],
-    records: &[IdempotencyRecord],
+    blocks: &[(Part, &StoredBlock)],
+    records: &[(Part, &IdempotencyRecord)],
 ) -> Result<WriteOutcome, WriteError> {
     let mut before = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        if let Some(found) = cancellation.refused(blocks.len() + index) {
+    for (index, (part, record)) in records.iter().enumerate() {
+        if let Some(found) = cancellation.refused(*part) {
             before.push(AcceptedBefore { index, accepted: accepted(found, record)? });
         }
     }
@@ -323,7 +326,7 @@ fn after_cancellation(
         let failed = if failure.is_transient { PortError::transient } else { PortError::internal };
         return Err(failed(WRITE, detail).into());
     }
-    let mut found = blocks.iter().enumerate().filter_map(|(index, block)| Some((cancellation.refused(index)?, block)));
+    let mut found = blocks.iter().filter_map(|(part, block)| Some((cancellation.refused(*part)?, *block)));
     let Some((first, block)) = found.next() else {
         return Err(PortError::internal(WRITE, "transaction cancelled without a reason").into());
     };

@@ -19,7 +19,7 @@ use super::{
 use crate::dynamodb::{
     expression::{Changes, Expression},
     item::{Attributes, Item, extended, json, number, seconds, text},
-    transaction::{TransactionOutcome, parts},
+    transaction::{Part, Transaction, TransactionOutcome},
     write::{Write, WriteOutcome, check},
 };
 
@@ -28,8 +28,7 @@ const HELD_BY_US: &str = "#fencingToken = :token";
 /// Stands for a holder if the last run has let go of the lease.
 const NOBODY: &str = "";
 
-/// The outcome of a transaction with a first part that only the holder of the lease passes, and a second part that is put
-/// once.
+/// The outcome of a transaction with a part that only the holder of the lease passes, and one that is put once.
 enum FencedPut {
     Done,
     /// Another run holds the lease.
@@ -39,9 +38,9 @@ enum FencedPut {
 }
 
 impl FencedPut {
-    fn of(operation: &'static str, outcome: TransactionOutcome) -> Result<Self, PortError> {
+    fn of(operation: &'static str, outcome: TransactionOutcome, [fence, put]: [Part; 2]) -> Result<Self, PortError> {
         let TransactionOutcome::Refused(cancellation) = outcome else { return Ok(Self::Done) };
-        match (cancellation.refused(0), cancellation.refused(1)) {
+        match (cancellation.refused(fence), cancellation.refused(put)) {
             (Some(_), _) => Ok(Self::Fenced),
             (None, Some(found)) => Ok(Self::Found(found.clone())),
             (None, None) if cancellation.is_transient() => {
@@ -93,8 +92,10 @@ impl RunTable {
     async fn put_fenced(&self, operation: &'static str, lease: &Lease, item: Item) -> Result<FencedPut, PortError> {
         let table = &self.table.name;
         let fence = check(table, self.key(&lease.key, item::STATE), held_by(lease));
-        let writes = parts(operation, [fence, put_once(self.created(item)).part(table)])?;
-        FencedPut::of(operation, self.table.transact(operation, writes).await?)
+        let mut transaction = Transaction::new(operation);
+        let fence = transaction.push(fence)?;
+        let put = transaction.push(put_once(self.created(item)).part(table))?;
+        FencedPut::of(operation, self.table.transact(transaction).await?, [fence, put])
     }
 
     /// Adds what a window delivered to the counts of a replay, which its record shows.
@@ -287,8 +288,11 @@ impl RunStore for RunTable {
         let digest = Changes::default().set(attribute::EXPIRES_AT, expiry());
         let digest = Write::update(self.key(&lease.key, &item::digest_name(record.sequence)), digest)
             .when(Expression::new("attribute_exists(#run)"));
-        let writes = [state, put_once(job), digest].map(|write| write.part(&self.table.name));
-        match FencedPut::of(operation, self.table.transact(operation, parts(operation, writes)?).await?)? {
+        let mut transaction = Transaction::new(operation);
+        let fence = transaction.push(state.part(&self.table.name))?;
+        let put = transaction.push(put_once(job).part(&self.table.name))?;
+        transaction.push(digest.part(&self.table.name))?;
+        match FencedPut::of(operation, self.table.transact(transaction).await?, [fence, put])? {
             // Found: the response to an earlier attempt was lost. Under our own lease nobody else can have completed it.
             FencedPut::Done | FencedPut::Found(_) => Ok(()),
             FencedPut::Fenced => Err(lost(operation)),
