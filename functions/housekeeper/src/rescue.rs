@@ -13,7 +13,7 @@ use crate::housekeeper::Housekeeper;
 /// How far the archive is behind, and what was done about it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ArchiveReport {
+pub(crate) struct RescueReport {
     tenants: u64,
     archive_lag_seconds: u64,
     rescued: u64,
@@ -25,7 +25,7 @@ pub(crate) struct ArchiveReport {
 impl Housekeeper {
     /// Gives blocks the full expiry that the archive has not reached in time, until `deadline`. Works without the archiver, and also
     /// where there is no archive any more: blocks with the short expiry may be left from before.
-    pub(crate) async fn rescue(&self, deadline: Timestamp) -> Result<ArchiveReport, PortError> {
+    pub(crate) async fn rescue(&self, deadline: Timestamp) -> Result<RescueReport, PortError> {
         let rescue = Rescue {
             records: &self.archive,
             expiry: &self.archive,
@@ -47,6 +47,6 @@ impl Housekeeper {
         }
         // The alarms of template.yaml read these names.
         tracing::info!(tenants, archive_lag_seconds, rescued, late, failed, is_complete, "the archive was looked at");
-        Ok(ArchiveReport { tenants, archive_lag_seconds, rescued, late, failed, is_complete })
+        Ok(RescueReport { tenants, archive_lag_seconds, rescued, late, failed, is_complete })
     }
 }

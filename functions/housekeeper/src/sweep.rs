@@ -8,7 +8,7 @@ use host::Clock;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 
-use crate::{deletions::DeletionOutcome, housekeeper::Housekeeper, rescue::ArchiveReport};
+use crate::{deletions::DeletionOutcome, housekeeper::Housekeeper, rescue::RescueReport};
 
 /// The time to read the enabled configurations: 10,000 of them take a few seconds.
 const SURVEY_BUDGET: Duration = Duration::from_mins(5);
@@ -33,7 +33,7 @@ pub(crate) struct SweepReport {
     is_complete: bool,
     notices: u64,
     deletions: DeletionOutcome,
-    archive: ArchiveReport,
+    archive: RescueReport,
 }
 
 /// The error of a sweep that noticed something and could not store it.

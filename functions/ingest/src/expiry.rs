@@ -11,7 +11,7 @@ use std::{
 
 use aws_adapters::{
     archive::records::INGEST_OPERATION_TIMEOUT,
-    events::writer::{IdempotencyRecord, WriteError, WriteOutcome},
+    events::writer::{IdempotencyRecord, StoreOutcome, WriteError},
 };
 use domain::{
     archive::{ArchiveRow, ArchiveTimes, BlockTerms},
@@ -66,7 +66,7 @@ impl<W: ExpiringBlockWriter, A: ArchiveRows, C: Clock> BlockWriter for Expiring<
         shard: Shard,
         blocks: &[StoredBlock],
         records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         // The blocks of a write have one stamp.
         let stamp = blocks.first().map_or(Timestamp::EPOCH, |block| block.id.timestamp());
         let expires_at = self.rows.expiry(tenant, stamp).await;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aws_adapters::events::writer::{AcceptedBefore, IdempotencyRecord, WriteError, WriteOutcome};
+use aws_adapters::events::writer::{AcceptedBefore, IdempotencyRecord, StoreOutcome, WriteError};
 use domain::{
     block::{BlockId, EncodeError, INGEST_WRITE_BOUND, Packer, Shard, StoredBlock},
     error_code::ErrorCode,
@@ -102,7 +102,7 @@ impl<W: BlockWriter, H: Host> Intake<W, H> {
         let outcome = self.writer.write(tenant, Shard::draw(random, self.write_shards), &blocks, records).await;
         let elapsed = self.host.now().saturating_since(stamp);
         match outcome {
-            Ok(WriteOutcome::Written) if elapsed < INGEST_WRITE_BOUND => {
+            Ok(StoreOutcome::Written) if elapsed < INGEST_WRITE_BOUND => {
                 tracing::info!(
                     tenant = tenant.as_str(),
                     events = events.len(),
@@ -114,12 +114,12 @@ impl<W: BlockWriter, H: Host> Intake<W, H> {
                 );
                 Ok(AcceptOutcome::Stored(u64::try_from(events.len()).unwrap_or(u64::MAX)))
             }
-            Ok(WriteOutcome::AcceptedBefore(before)) => {
+            Ok(StoreOutcome::AcceptedBefore(before)) => {
                 let events = before.iter().map(|before| before.accepted).sum::<u64>();
                 tracing::info!(tenant = tenant.as_str(), events, "events had been accepted before");
                 Ok(AcceptOutcome::AcceptedBefore(before))
             }
-            Ok(WriteOutcome::Written) => {
+            Ok(StoreOutcome::Written) => {
                 tracing::warn!(
                     tenant = tenant.as_str(),
                     elapsed_seconds = elapsed.as_secs(),

@@ -9,7 +9,7 @@ use aws_adapters::{
     event_queue::{EventQueueClient, Redelivery},
     events::{
         quota::{CountOutcome, QuotaTable},
-        writer::{EventWriter, IdempotencyRecord, WriteError, WriteOutcome},
+        writer::{EventWriter, IdempotencyRecord, StoreOutcome, WriteError},
     },
 };
 use domain::{
@@ -31,7 +31,7 @@ pub(crate) trait BlockWriter: Send + Sync {
         shard: Shard,
         blocks: &[StoredBlock],
         records: &[IdempotencyRecord],
-    ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
+    ) -> impl Future<Output = Result<StoreOutcome, WriteError>> + Send;
 }
 
 /// The table that blocks are written to, with the expiry that they get.
@@ -44,7 +44,7 @@ pub(crate) trait ExpiringBlockWriter: Send + Sync {
         blocks: &[StoredBlock],
         expires_at: Timestamp,
         records: &[IdempotencyRecord],
-    ) -> impl Future<Output = Result<WriteOutcome, WriteError>> + Send;
+    ) -> impl Future<Output = Result<StoreOutcome, WriteError>> + Send;
 }
 
 impl ExpiringBlockWriter for EventWriter {
@@ -55,7 +55,7 @@ impl ExpiringBlockWriter for EventWriter {
         blocks: &[StoredBlock],
         expires_at: Timestamp,
         records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         EventWriter::write(self, tenant, shard, blocks, expires_at, records).await
     }
 }

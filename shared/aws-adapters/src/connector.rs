@@ -44,7 +44,7 @@ const SESSION_DURATION: Duration = Duration::from_hours(1);
 const PROBE_DURATION: Duration = Duration::from_mins(15);
 
 /// The time of one attempt of a request to STS.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const STS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The attempts of one request to STS, including the first: a Region that doesn't answer is given up after about 10 s.
 const MAX_ATTEMPTS: u32 = 2;
@@ -122,7 +122,7 @@ impl<C: Clock> AwsConnector<C> {
     /// STS is called in the bucket's own Region, so that an export depends on that Region alone:
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html>.
     fn sts(&self, region: &Region, credentials: Option<Credentials>) -> Client {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(STS_ATTEMPT_TIMEOUT).build();
         let mut configuration = aws_sdk_sts::config::Builder::from(&self.base)
             .region(SdkRegion::new(region.as_str().to_owned()))
             .retry_config(retry_at_most(&self.base, MAX_ATTEMPTS))

@@ -27,7 +27,7 @@ use crate::{
 pub const MAX_RECORDS: u16 = 200;
 
 /// The most snapshots that are read at once: those of one `BatchGetItem`.
-pub const MAX_SNAPSHOTS: usize = read::MAX_BATCH;
+pub const MAX_SNAPSHOTS: usize = read::MAX_READ_BATCH;
 
 /// Reads the table `ExportRuns`, strongly consistently.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::ports::{EnabledConfigurations, PortError, RunQueue};
 
 /// The concurrent batches. One takes 5 to 10 ms on AWS: sent one after the other, those of 100,000 configurations take a minute
 /// or two; 16 at a time, a few seconds.
-pub const MAX_CONCURRENT_BATCHES: usize = 16;
+pub const MAX_CONCURRENT_SENDS: usize = 16;
 
 /// Requests an export through `through` for every enabled configuration of the interval, and returns their number.
 ///
@@ -32,7 +32,7 @@ pub async fn dispatch<Q: RunQueue>(
         .map_ok(|page| iter(batches(page, Q::MAX_BATCH, through)).map(Ok))
         .try_flatten()
         .map_ok(|batch| async move { queue.send(&batch).await.map(|()| batch.len() as u64) })
-        .try_buffer_unordered(MAX_CONCURRENT_BATCHES)
+        .try_buffer_unordered(MAX_CONCURRENT_SENDS)
         .try_fold(0, async |dispatched, sent| Ok(dispatched + sent))
         .await
 }

@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use aws_adapters::events::{
     item::MAX_ATTRIBUTES_LENGTH,
     writer::{
-        AcceptedBefore, IDEMPOTENCY_LIFETIME, IdempotencyRecord, MAX_TRANSACTION_LENGTH, WriteError, WriteOutcome,
+        AcceptedBefore, IDEMPOTENCY_LIFETIME, IdempotencyRecord, MAX_TRANSACTION_LENGTH, StoreOutcome, WriteError,
     },
 };
 use bytes::Bytes;
@@ -67,7 +67,7 @@ impl Store {
         ids.map(|id| encode_block(&self.tenant, id, raw, first.timestamp(), first.timestamp()).unwrap()).collect()
     }
 
-    async fn write(&self, number: u8, blocks: &[StoredBlock]) -> Result<WriteOutcome, WriteError> {
+    async fn write(&self, number: u8, blocks: &[StoredBlock]) -> Result<StoreOutcome, WriteError> {
         self.writer().write(&self.tenant, shard(number), blocks, expires_at(), &[]).await
     }
 
@@ -103,7 +103,7 @@ async fn written_blocks_are_read_at_once() {
     let (store, other) = (Store::new(), Store::new());
     for _ in 0..20 {
         let blocks = store.blocks(1);
-        assert_eq!(store.write(3, &blocks).await, Ok(WriteOutcome::Written));
+        assert_eq!(store.write(3, &blocks).await, Ok(StoreOutcome::Written));
         let range = BlockRange { first: blocks[0].id, end: blocks[0].id.next() };
         assert_eq!(store.read(3, range).await, blocks);
     }
@@ -117,7 +117,7 @@ async fn written_blocks_are_read_at_once() {
 async fn a_range_has_its_first_block_and_not_its_end() {
     let store = Store::new();
     let blocks = store.blocks(5);
-    assert_eq!(store.write(0, &blocks).await, Ok(WriteOutcome::Written));
+    assert_eq!(store.write(0, &blocks).await, Ok(StoreOutcome::Written));
     let range = |range: Range<usize>| BlockRange { first: blocks[range.start].id, end: blocks[range.end].id };
     assert_eq!(store.read(0, range(1..3)).await, blocks[1..3]);
     let after_all = BlockRange { first: blocks[4].id.next(), ..all() };
@@ -130,8 +130,8 @@ async fn a_write_whose_answer_was_lost_is_repeated_and_no_other_takes_its_place(
     let store = Store::new();
     for (number, count) in [(0, 1), (1, 3)] {
         let blocks = store.blocks(count);
-        assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
-        assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
+        assert_eq!(store.write(number, &blocks).await, Ok(StoreOutcome::Written));
+        assert_eq!(store.write(number, &blocks).await, Ok(StoreOutcome::Written));
         let last = blocks.last().unwrap();
         // By chance: other events under the same ID, alone and behind others.
         let collision = store.blocks_from(last.id, 1, b"{\"id\":\"3\"}\n");
@@ -156,7 +156,7 @@ async fn a_shard_is_read_in_pages_of_one_megabyte() {
     let store = Store::new();
     for (number, count) in [(0_u8, 1), (1, 3), (15, 11)] {
         let blocks = store.largest_blocks(count);
-        assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
+        assert_eq!(store.write(number, &blocks).await, Ok(StoreOutcome::Written));
         let pages = store.pages(number, all()).await;
         assert!(pages.concat() == blocks, "shard {number}: other blocks, or another order");
         for block in pages.iter().flatten() {
@@ -180,7 +180,7 @@ async fn the_largest_request_that_is_sent_is_taken() {
     let length: usize = blocks.iter().map(|block| block.deflate.len() + MAX_ATTRIBUTES_LENGTH).sum();
     let last = store.blocks_from(blocks[11].id.next(), 1, &incompressible(MAX_TRANSACTION_LENGTH - length - 4_096));
     let blocks = [blocks, last].concat();
-    assert_eq!(store.write(0, &blocks).await, Ok(WriteOutcome::Written));
+    assert_eq!(store.write(0, &blocks).await, Ok(StoreOutcome::Written));
     assert!(store.read(0, all()).await == blocks);
     assert_eq!(store.write(1, &store.largest_blocks(13)).await, Err(WriteError::TooLarge));
 }
@@ -192,7 +192,7 @@ async fn an_item_of_more_than_400_kb_is_refused() {
     let store = Store::new();
     let mut block = store.blocks(1).remove(0);
     block.deflate = Bytes::from(vec![7; MAX_ITEM_LENGTH - MAX_ATTRIBUTES_LENGTH]);
-    assert_eq!(store.write(0, &[block.clone()]).await, Ok(WriteOutcome::Written));
+    assert_eq!(store.write(0, &[block.clone()]).await, Ok(StoreOutcome::Written));
     let [id, next] = [block.id.next(), block.id.next().next()];
     let too_large = StoredBlock { id, deflate: Bytes::from(vec![7; MAX_ITEM_LENGTH]), ..block.clone() };
     let small = StoredBlock { id: next, deflate: Bytes::from_static(b"7"), ..block.clone() };
@@ -217,24 +217,24 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
         async move { writer.write(&store.tenant, shard(0), &blocks, expires_at(), &[record]).await }
     };
     let blocks = store.blocks(2);
-    assert_eq!(write(blocks.clone(), record("key", 1, 4)).await, Ok(WriteOutcome::Written));
+    assert_eq!(write(blocks.clone(), record("key", 1, 4)).await, Ok(StoreOutcome::Written));
     let again = write(store.blocks(2), record("key", 1, 4)).await;
-    assert_eq!(again, Ok(WriteOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 4 }])));
+    assert_eq!(again, Ok(StoreOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 4 }])));
     assert_eq!(write(store.blocks(2), record("key", 2, 4)).await, Err(WriteError::KeyReused));
     assert_eq!(store.read(0, all()).await, blocks);
     // The very request again, after a lost answer. Within ten minutes DynamoDB knows it by its token.
     let same = write(blocks.clone(), record("key", 1, 4)).await;
-    assert!(matches!(same, Ok(WriteOutcome::Written | WriteOutcome::AcceptedBefore(_))), "{same:?}");
+    assert!(matches!(same, Ok(StoreOutcome::Written | StoreOutcome::AcceptedBefore(_))), "{same:?}");
     assert_eq!(store.read(0, all()).await, blocks);
 
     let of_other = other.blocks(1);
     let answer = other.writer().write(&other.tenant, shard(0), &of_other, expires_at(), &[record("key", 2, 2)]).await;
-    assert_eq!(answer, Ok(WriteOutcome::Written), "another tenant's key");
+    assert_eq!(answer, Ok(StoreOutcome::Written), "another tenant's key");
 
     // DynamoDB may not have deleted the record by then.
     let later = blocks[0].id.timestamp().saturating_add(IDEMPOTENCY_LIFETIME).saturating_add(Duration::from_secs(2));
     let later = store.blocks_from(BlockId::from_parts(later, 1), 1, b"{\"id\":\"1\"}\n");
-    assert_eq!(write(later.clone(), record("key", 2, 1)).await, Ok(WriteOutcome::Written));
+    assert_eq!(write(later.clone(), record("key", 2, 1)).await, Ok(StoreOutcome::Written));
     assert_eq!(store.read(0, all()).await, [blocks, later].concat());
 }
 
@@ -244,14 +244,14 @@ async fn an_idempotency_key_takes_one_body_until_it_expires() {
 async fn blocks_and_record_are_written_both_or_neither() {
     let store = Store::new();
     let there = store.blocks(1);
-    assert_eq!(store.write(0, &there).await, Ok(WriteOutcome::Written));
+    assert_eq!(store.write(0, &there).await, Ok(StoreOutcome::Written));
     let colliding = store.blocks_from(there[0].id, 2, b"{\"id\":\"3\"}\n");
     let answer = store.writer().write(&store.tenant, shard(0), &colliding, expires_at(), &[record("key", 1, 2)]).await;
     assert!(matches!(answer, Err(WriteError::Failed(PortError { kind: ErrorKind::Transient, .. }))), "{answer:?}");
     assert_eq!(store.read(0, all()).await, there);
     let answer =
         store.writer().write(&store.tenant, shard(0), &store.blocks(1), expires_at(), &[record("key", 2, 2)]).await;
-    assert_eq!(answer, Ok(WriteOutcome::Written), "the key was taken by what was not written");
+    assert_eq!(answer, Ok(StoreOutcome::Written), "the key was taken by what was not written");
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn blocks_and_records_expire() {
     let stamp = blocks[0].id.timestamp();
     let expires_at = stamp.saturating_add(RETENTION);
     let answer = store.writer().write(&store.tenant, shard(0), &blocks, expires_at, &[record("key", 1, 2)]).await;
-    assert_eq!(answer, Ok(WriteOutcome::Written));
+    assert_eq!(answer, Ok(StoreOutcome::Written));
     for (partition, name, lifetime) in [
         (partition_key(&store.tenant, shard(0)), blocks[0].id.to_string(), RETENTION),
         (format!("{}#idempotency", store.tenant), "key".to_owned(), IDEMPOTENCY_LIFETIME),
@@ -280,7 +280,7 @@ async fn the_backlog_is_counted_over_all_shards() {
     assert_eq!((store.backlog().await.events, store.backlog().await.oldest), (0, None));
     let oldest = store.blocks(1);
     for (number, blocks) in [(15, oldest.clone()), (0, store.blocks(3)), (7, store.largest_blocks(2))] {
-        assert_eq!(store.write(number, &blocks).await, Ok(WriteOutcome::Written));
+        assert_eq!(store.write(number, &blocks).await, Ok(StoreOutcome::Written));
     }
     let backlog = store.backlog().await;
     assert_eq!((backlog.events, backlog.is_complete), (2 + 6 + 2, true));
@@ -293,7 +293,7 @@ async fn the_backlog_is_counted_over_all_shards() {
 async fn counting_ends_at_its_bound() {
     let store = Store::new();
     for _ in 0..2 {
-        assert_eq!(store.write(0, &store.largest_blocks(10)).await, Ok(WriteOutcome::Written));
+        assert_eq!(store.write(0, &store.largest_blocks(10)).await, Ok(StoreOutcome::Written));
     }
     let backlog = store.backlog().await;
     assert!(!backlog.is_complete, "all of {} MB were looked at", 20 * MAX_BLOCK_RAW_LENGTH / MEGABYTE);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The attempts of one request, including the first.
-const MAX_ATTEMPTS: u32 = 3;
+const MAX_SEGMENT_ATTEMPTS: u32 = 3;
 
 /// The objects that one request lists, which is the most that S3 returns.
 const PAGE_LENGTH: i32 = 1_000;
@@ -45,7 +45,7 @@ impl SegmentBucket {
     fn client(&self) -> &Client {
         self.client.get_or_init(|| {
             let configuration = aws_sdk_s3::config::Builder::from(&self.base)
-                .retry_config(retry_at_most(&self.base, MAX_ATTEMPTS))
+                .retry_config(retry_at_most(&self.base, MAX_SEGMENT_ATTEMPTS))
                 .timeout_config(timeout_config(BASE_TIMEOUT))
                 .build();
             Client::from_conf(configuration)

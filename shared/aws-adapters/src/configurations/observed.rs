@@ -26,7 +26,7 @@ const PROJECTION: &str = "#tenantId, #id, #version, #enabled, #interval, #connec
     #noticed, #signedGap, #secretStoredAt, #webhooks";
 
 impl ObservedExports for ConfigurationTable {
-    const MAX_BATCH: usize = read::MAX_BATCH;
+    const MAX_BATCH: usize = read::MAX_READ_BATCH;
 
     async fn observe(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ObservedExport, PortError>>, PortError> {
         let keys = batch.iter().map(item::key).collect();

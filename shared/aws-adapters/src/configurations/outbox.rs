@@ -126,7 +126,7 @@ fn unreadable(found: &Item, error: MalformedItem) -> PortError {
 }
 
 impl NoticeOutbox for ConfigurationTable {
-    const MAX_BATCH: usize = read::MAX_BATCH;
+    const MAX_BATCH: usize = read::MAX_READ_BATCH;
 
     type Position = OutboxPosition;
 

@@ -17,7 +17,7 @@ use crate::error::port_error;
 
 /// The most items of one `BatchGetItem`:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
-pub const MAX_BATCH: usize = 100;
+pub const MAX_READ_BATCH: usize = 100;
 
 /// Requests for the items of a batch that `DynamoDB` leaves unprocessed, the first request included.
 pub const MAX_BATCH_ATTEMPTS: usize = 3;
@@ -94,7 +94,7 @@ impl Table {
         Ok(output.item)
     }
 
-    /// Reads the items of at most [`MAX_BATCH`] keys that exist, with the attributes of `projection` alone if there is one.
+    /// Reads the items of at most [`MAX_READ_BATCH`] keys that exist, with the attributes of `projection` alone if there is one.
     ///
     /// # Errors
     /// Transient or internal.

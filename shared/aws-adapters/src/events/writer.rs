@@ -91,9 +91,9 @@ pub struct IdempotencyRecord {
     pub accepted: u64,
 }
 
-/// The outcome of a write.
+/// The outcome of storing blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteOutcome {
+pub enum StoreOutcome {
     Written,
     /// The same bodies were accepted before under the same keys; nothing was written now.
     AcceptedBefore(Vec<AcceptedBefore>),
@@ -208,7 +208,7 @@ impl EventWriter {
         blocks: &[StoredBlock],
         expires_at: Timestamp,
         records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         match (blocks, records) {
             ([], _) => Err(PortError::internal(WRITE, "a write without blocks").into()),
             ([block], []) => self.put(tenant, shard, block, expires_at).await,
@@ -222,7 +222,7 @@ impl EventWriter {
         shard: Shard,
         block: &StoredBlock,
         expires_at: Timestamp,
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         let guard = StampGuard::new(block.id.timestamp());
         let answer = self
             .client
@@ -236,9 +236,9 @@ impl EventWriter {
             .interceptor(guard.clone())
             .send()
             .await;
-        let Err(error) = answer else { return Ok(WriteOutcome::Written) };
+        let Err(error) = answer else { return Ok(StoreOutcome::Written) };
         match refused(&error) {
-            Some(found) => written_before(&found, block).map(|()| WriteOutcome::Written),
+            Some(found) => written_before(&found, block).map(|()| StoreOutcome::Written),
             None => Err(guard.classify(error)),
         }
     }
@@ -250,7 +250,7 @@ impl EventWriter {
         blocks: &[StoredBlock],
         expires_at: Timestamp,
         records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         let items = blocks.len() + records.len();
         let length = blocks.iter().map(|block| block.deflate.len()).sum::<usize>() + items * MAX_ATTRIBUTES_LENGTH;
         let Some(first) = blocks.first().filter(|_| items <= MAX_TRANSACTION_ITEMS && length <= MAX_TRANSACTION_LENGTH)
@@ -280,7 +280,7 @@ impl EventWriter {
             .interceptor(guard.clone())
             .send()
             .await;
-        let Err(error) = answer else { return Ok(WriteOutcome::Written) };
+        let Err(error) = answer else { return Ok(StoreOutcome::Written) };
         match Cancellation::of(&error) {
             Some(cancellation) => after_cancellation(&cancellation, &blocks, &records),
             None => Err(guard.classify(error)),
@@ -311,7 +311,7 @@ fn after_cancellation(
     cancellation: &Cancellation,
     blocks: &[(Part, &StoredBlock)],
     records: &[(Part, &IdempotencyRecord)],
-) -> Result<WriteOutcome, WriteError> {
+) -> Result<StoreOutcome, WriteError> {
     let mut before = Vec::new();
     for (index, (part, record)) in records.iter().enumerate() {
         if let Some(found) = cancellation.refused(*part) {
@@ -319,7 +319,7 @@ fn after_cancellation(
         }
     }
     if !before.is_empty() {
-        return Ok(WriteOutcome::AcceptedBefore(before));
+        return Ok(StoreOutcome::AcceptedBefore(before));
     }
     if let Some(failure) = cancellation.failure() {
         let detail = format!("transaction cancelled: {}", failure.codes);
@@ -331,7 +331,7 @@ fn after_cancellation(
         return Err(PortError::internal(WRITE, "transaction cancelled without a reason").into());
     };
     written_before(first, block)?;
-    found.try_for_each(|(found, block)| written_before(found, block)).map(|()| WriteOutcome::Written)
+    found.try_for_each(|(found, block)| written_before(found, block)).map(|()| StoreOutcome::Written)
 }
 
 /// Returns the number of events that were accepted under the key of a record that was found.

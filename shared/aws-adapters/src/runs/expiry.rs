@@ -23,7 +23,7 @@ const MAX_CONCURRENT_UPDATES: usize = 16;
 /// The most pages of intents of one sequence that get an expiry. The intents of a window fill less than two pages of 1 MB,
 /// and each edit of the destination before a delivery adds one revision. A rest would wait for the deletion of its
 /// configuration.
-const MAX_INTENT_PAGES: usize = 64;
+const MAX_EXPIRED_INTENT_PAGES: usize = 64;
 
 /// The outcome of giving the items of a configuration's runs an expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl RunTable {
         let mut pages = 0;
         let goes_on = || {
             pages += 1;
-            pages <= MAX_INTENT_PAGES
+            pages <= MAX_EXPIRED_INTENT_PAGES
         };
         let outcome = self.expire(key, Some(&prefix), expires_at, goes_on).await?;
         if !outcome.is_complete {

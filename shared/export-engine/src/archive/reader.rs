@@ -29,7 +29,7 @@ const PAGE_LENGTH: u64 = 4 * 1024 * 1024;
 
 /// The most small segments in one page, and their concurrent reads.
 const MAX_SEGMENTS_OF_PAGE: usize = 32;
-const MAX_CONCURRENT_READS: usize = 8;
+const MAX_CONCURRENT_SEGMENT_READS: usize = 8;
 
 /// The reads of a row that is moved after each of them.
 const MAX_MOVES: usize = 5;
@@ -129,7 +129,7 @@ where
             position = end;
         }
         let blocks: Vec<_> = page.into_iter().map(|segment| self.whole(tenant, segment, range)).collect();
-        let blocks: Vec<Vec<StoredItem>> = iter(blocks).buffered(MAX_CONCURRENT_READS).try_collect().await?;
+        let blocks: Vec<Vec<StoredItem>> = iter(blocks).buffered(MAX_CONCURRENT_SEGMENT_READS).try_collect().await?;
         Ok(BlockPage { items: blocks.concat(), next: (position < range.end).then_some(position) })
     }
 }

@@ -122,8 +122,8 @@ async fn batches_are_sent_at_once_up_to_the_bound_and_pages_are_read_as_they_are
     let fake = Fake::with_shards(&[2_000, 2_000]);
     fake.dispatch().await.unwrap();
     let seen = fake.seen();
-    assert_eq!(seen.most_concurrent, MAX_CONCURRENT_BATCHES);
-    assert!(seen.most_keys_held <= PAGE + MAX_CONCURRENT_BATCHES * Fake::MAX_BATCH, "{}", seen.most_keys_held);
+    assert_eq!(seen.most_concurrent, MAX_CONCURRENT_SENDS);
+    assert!(seen.most_keys_held <= PAGE + MAX_CONCURRENT_SENDS * Fake::MAX_BATCH, "{}", seen.most_keys_held);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,13 +29,13 @@ use crate::{
 const DAY: Duration = Duration::from_hours(24);
 
 /// The most pages of a shard that are read: 1 GB of all shards of a tenant.
-const MAX_PAGES_PER_SHARD: usize = 64;
+const MAX_COUNTED_PAGES_PER_SHARD: usize = 64;
 
 /// The most pages of the table of configurations that are read.
 const MAX_PAGES: usize = 10_000;
 
 /// The most tenants of one command.
-const MAX_TENANTS: usize = 1_000;
+const MAX_LISTED_TENANTS: usize = 1_000;
 
 /// The tenants whose events are counted concurrently.
 const CONCURRENT_TENANTS: usize = 4;
@@ -120,7 +120,7 @@ impl Costs {
         };
         let retention_days = u32::try_from(stack.retention.as_secs() / DAY.as_secs()).unwrap_or(u32::MAX);
         let usages = stream::iter(tenants).map(|(tenant, exports)| async {
-            let stored = account.volume(stack, &tenant, range, MAX_PAGES_PER_SHARD).await?;
+            let stored = account.volume(stack, &tenant, range, MAX_COUNTED_PAGES_PER_SHARD).await?;
             let (days, architecture) = (arguments.days, arguments.architecture);
             let usage = TenantUsage { stored, days, exports, retention_days, architecture };
             let impossible = |error: ImpossibleTraffic| Failure::Refused(format!("{tenant}: {error}"));
@@ -170,8 +170,10 @@ async fn exports(
             if overview.standing.enabled {
                 *exports.entry(overview.standing.interval).or_default() += 1;
             }
-            if tenants.len() > MAX_TENANTS {
-                return Err(Failure::Unfinished(format!("there are more than {MAX_TENANTS} tenants; name some")));
+            if tenants.len() > MAX_LISTED_TENANTS {
+                return Err(Failure::Unfinished(format!(
+                    "there are more than {MAX_LISTED_TENANTS} tenants; name some"
+                )));
             }
         }
         after = page.next;

@@ -11,7 +11,7 @@ use std::{
 
 use aws_adapters::{
     event_queue::Redelivery,
-    events::writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, WriteError, WriteOutcome},
+    events::writer::{AcceptedBefore, IdempotencyRecord, MAX_TRANSACTION_ITEMS, StoreOutcome, WriteError},
 };
 use domain::{
     block::{BlockId, Shard, StoredBlock},
@@ -50,7 +50,7 @@ impl BlockWriter for MemoryWriter {
         shard: Shard,
         blocks: &[StoredBlock],
         records: &[IdempotencyRecord],
-    ) -> Result<WriteOutcome, WriteError> {
+    ) -> Result<StoreOutcome, WriteError> {
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.host.advance(*self.delay.lock().unwrap());
         if let Some(error) = self.failures.lock().unwrap().pop() {
@@ -68,7 +68,7 @@ impl BlockWriter for MemoryWriter {
             }
         }
         if !before.is_empty() {
-            return Ok(WriteOutcome::AcceptedBefore(before));
+            return Ok(StoreOutcome::AcceptedBefore(before));
         }
         known.extend(records.iter().map(|record| ((tenant.clone(), record.key_hash.clone()), record.clone())));
         assert!(blocks.len() + records.len() <= MAX_TRANSACTION_ITEMS);
@@ -76,7 +76,7 @@ impl BlockWriter for MemoryWriter {
             let key = (tenant.clone(), block.id);
             assert!(self.blocks.lock().unwrap().insert(key, (shard, block.clone())).is_none(), "a block twice");
         }
-        Ok(WriteOutcome::Written)
+        Ok(StoreOutcome::Written)
     }
 }
 

@@ -145,7 +145,7 @@ async fn write(
     answers: Vec<Answer>,
     blocks: &[StoredBlock],
     records: &[IdempotencyRecord],
-) -> (Result<WriteOutcome, WriteError>, Vec<Request>) {
+) -> (Result<StoreOutcome, WriteError>, Vec<Request>) {
     let (shared, requests) = serve(answers);
     let writer = EventWriter::new(&shared, "events".to_owned());
     let outcome = writer.write(&tenant(), shard(), blocks, expires_at(), records).await;
@@ -174,7 +174,7 @@ fn cancelled(reasons: &Value) -> Answer {
 async fn one_block_is_put_where_there_is_none() {
     let blocks = blocks(1, now());
     let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, &[]).await;
-    assert_eq!(outcome, Ok(WriteOutcome::Written));
+    assert_eq!(outcome, Ok(StoreOutcome::Written));
     assert_eq!(requests[0].operation, "PutItem");
     let body = &requests[0].body;
     assert_eq!(body["ConditionExpression"], IS_ABSENT);
@@ -186,7 +186,7 @@ async fn one_block_is_put_where_there_is_none() {
 async fn several_blocks_and_a_record_are_one_transaction() {
     let blocks = blocks(2, now());
     let (outcome, requests) = write(vec![answer(200, json!({}))], &blocks, &[record()]).await;
-    assert_eq!(outcome, Ok(WriteOutcome::Written));
+    assert_eq!(outcome, Ok(StoreOutcome::Written));
     assert_eq!(requests[0].operation, "TransactWriteItems");
     let puts = requests[0].body["TransactItems"].as_array().unwrap();
     assert_eq!(puts.len(), 3);
@@ -208,13 +208,13 @@ async fn an_attempt_whose_answer_was_lost_counts() {
     let lost = failure(500, "InternalServerError", &json!({}));
     let again = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[0])}));
     let (outcome, requests) = write(vec![lost, again], &blocks[..1], &[]).await;
-    assert_eq!((outcome, requests.len()), (Ok(WriteOutcome::Written), 2));
+    assert_eq!((outcome, requests.len()), (Ok(StoreOutcome::Written), 2));
 
     let reasons = json!([
         {"Code": "ConditionalCheckFailed", "Item": stored(&blocks[0])},
         {"Code": "ConditionalCheckFailed", "Item": stored(&blocks[1])},
     ]);
-    assert_eq!(write(vec![cancelled(&reasons)], &blocks, &[]).await.0, Ok(WriteOutcome::Written));
+    assert_eq!(write(vec![cancelled(&reasons)], &blocks, &[]).await.0, Ok(StoreOutcome::Written));
 
     let foreign = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[1])}));
     assert!(matches!(
@@ -234,7 +234,7 @@ async fn a_key_answers_the_same_again_and_refuses_another_body() {
     let existing = wire_form(&item_of_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
     let reasons = json!([{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": existing}]);
     let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[record()]).await;
-    assert_eq!(outcome, Ok(WriteOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 9 }])));
+    assert_eq!(outcome, Ok(StoreOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 9 }])));
 
     let other_body = IdempotencyRecord { body_hash: [8; 32], ..record() };
     let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[other_body]).await;
@@ -251,7 +251,7 @@ async fn of_several_records_those_are_named_that_were_there() {
     let reasons = json!([none(), none(), failed(&records[0]), none(), failed(&records[2])]);
     let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &records).await;
     let before = [0, 2].map(|index| AcceptedBefore { index, accepted: 3 });
-    assert_eq!(outcome, Ok(WriteOutcome::AcceptedBefore(before.to_vec())));
+    assert_eq!(outcome, Ok(StoreOutcome::AcceptedBefore(before.to_vec())));
 }
 
 #[tokio::test]
@@ -330,7 +330,7 @@ async fn the_service_s_clock_never_changes_the_time_of_a_signature() {
     for _ in 0..2 {
         assert_eq!(
             writer.write(&tenant(), shard(), &blocks(1, now()), expires_at(), &[]).await,
-            Ok(WriteOutcome::Written)
+            Ok(StoreOutcome::Written)
         );
     }
     let signed: Vec<Timestamp> = requests.try_iter().map(|request| request.signed_at).collect();
