@@ -17,7 +17,7 @@ pub use self::{
     plan::{Plan, PlanLimits},
     record::WindowRecord,
     request::{RunRequest, RunTrigger},
-    state::ExportState,
+    state::{ExportState, FencingToken},
     window::{BlockRange, Checkpoint, Window, WindowId},
 };
 

@@ -180,7 +180,10 @@ async fn the_items_of_a_replay_are_its_own_and_expire_with_it_or_with_its_config
     let open = WindowId { sequence: 0, revision: 0 };
     runs.store_intent(&lease, open, &object(1)).await.unwrap();
     assert_eq!(runs.intents(&lease, open).await.unwrap(), [object(1)]);
-    let own_lease = export_engine::ports::Lease { key: configuration.key.clone(), fencing_token: 1 };
+    let own_lease = export_engine::ports::Lease {
+        key: configuration.key.clone(),
+        fencing_token: domain::export_run::FencingToken(1),
+    };
     assert_eq!(own.intents(&own_lease, open).await.unwrap(), []);
     let sealed = SealedDigest {
         end_block: BlockId::lowest_at(now()),

@@ -8,7 +8,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, test_support::with_role},
     digest::DigestObject,
     export_run::{
-        ExportState, WindowId,
+        ExportState, FencingToken, WindowId,
         test_support::{digest_reference, object, record, window},
     },
     time::Timestamp,
@@ -34,7 +34,7 @@ fn initial() -> ExportState {
     ExportState::initial(&ExportConfiguration { start_from: at(0), ..with_role() })
 }
 
-fn held(fencing_token: u64) -> LeaseOutcome {
+fn held(fencing_token: FencingToken) -> LeaseOutcome {
     LeaseOutcome::Held { fencing_token, is_same_message: false }
 }
 
@@ -88,10 +88,10 @@ async fn a_lease_that_nobody_let_go_of_is_known_as_abandoned() {
     assert!(!was_abandoned(&store, &key, "a", 0).await, "the first");
     assert!(!was_abandoned(&store, &key, "a", 1).await, "its own");
     assert!(was_abandoned(&store, &key, "b", 100).await, "it expired");
-    let lease = Lease { key: key.clone(), fencing_token: 3 };
+    let lease = Lease { key: key.clone(), fencing_token: FencingToken(3) };
     assert_eq!(store.runs().release(&lease, at(0)).await, Ok(ReleaseOutcome::Released));
     assert!(!was_abandoned(&store, &key, "c", 101).await, "it was let go of");
-    store.runs().hand_over(&Lease { key: key.clone(), fencing_token: 4 }).await.unwrap();
+    store.runs().hand_over(&Lease { key: key.clone(), fencing_token: FencingToken(4) }).await.unwrap();
     assert!(!was_abandoned(&store, &key, "d", 102).await, "it was handed over");
 }
 
@@ -103,11 +103,11 @@ async fn a_lease_knows_its_message() {
     let (lease, _) = granted(&store, &key, "a", 0).await;
     let request = LeaseRequest { holder: "b", message: "a", now: at(1), expires_at: at(91) };
     let answer = store.runs().acquire_lease(&key, &initial(), &request).await.unwrap();
-    assert_eq!(answer, LeaseOutcome::Held { fencing_token: 1, is_same_message: true });
+    assert_eq!(answer, LeaseOutcome::Held { fencing_token: FencingToken(1), is_same_message: true });
     store.runs().hand_over(&lease).await.unwrap();
     granted(&store, &key, "c", 2).await;
     let answer = store.runs().acquire_lease(&key, &initial(), &request).await.unwrap();
-    assert_eq!(answer, LeaseOutcome::Held { fencing_token: 2, is_same_message: false });
+    assert_eq!(answer, LeaseOutcome::Held { fencing_token: FencingToken(2), is_same_message: false });
 }
 
 #[tokio::test]
@@ -116,21 +116,24 @@ async fn a_lease_is_held_by_one_until_it_expires() {
     let store = Store::new();
     let key = store.key();
     let (lease, state) = granted(&store, &key, "a", 0).await;
-    assert_eq!((lease.fencing_token, &state), (1, &ExportState { fencing_token: 1, ..initial() }));
-    assert_eq!(acquire(&store, &key, "b", 89).await, held(1));
+    assert_eq!(
+        (lease.fencing_token, &state),
+        (FencingToken(1), &ExportState { fencing_token: FencingToken(1), ..initial() })
+    );
+    assert_eq!(acquire(&store, &key, "b", 89).await, held(FencingToken(1)));
     // The response was lost: the holder may ask again.
-    assert_eq!(granted(&store, &key, "a", 1).await.0.fencing_token, 2);
-    assert_eq!(acquire(&store, &key, "b", 90).await, held(2));
-    assert_eq!(granted(&store, &key, "b", 91).await.0.fencing_token, 3, "it expired");
-    assert_eq!(acquire(&store, &key, "a", 92).await, held(3));
+    assert_eq!(granted(&store, &key, "a", 1).await.0.fencing_token, FencingToken(2));
+    assert_eq!(acquire(&store, &key, "b", 90).await, held(FencingToken(2)));
+    assert_eq!(granted(&store, &key, "b", 91).await.0.fencing_token, FencingToken(3), "it expired");
+    assert_eq!(acquire(&store, &key, "a", 92).await, held(FencingToken(3)));
 
-    let lease = Lease { key: key.clone(), fencing_token: 3 };
+    let lease = Lease { key: key.clone(), fencing_token: FencingToken(3) };
     store.runs().renew_lease(&lease, at(300)).await.unwrap();
-    assert_eq!(acquire(&store, &key, "a", 299).await, held(3));
+    assert_eq!(acquire(&store, &key, "a", 299).await, held(FencingToken(3)));
     assert_eq!(store.history().snapshot(&key).await.unwrap().unwrap().lease_expires_at, Some(at(300)));
     store.runs().hand_over(&lease).await.unwrap();
     assert_eq!(store.history().snapshot(&key).await.unwrap().unwrap().lease_expires_at, None);
-    assert_eq!(granted(&store, &key, "a", 299).await.0.fencing_token, 4, "it was handed over");
+    assert_eq!(granted(&store, &key, "a", 299).await.0.fencing_token, FencingToken(4), "it was handed over");
 }
 
 #[tokio::test]
@@ -141,7 +144,7 @@ async fn of_many_who_ask_at_once_one_gets_the_lease() {
     for round in 1..=5 {
         let holders: Vec<_> = (0..8).map(|number| format!("{round}-{number}")).collect();
         let answers = join_all(holders.iter().map(|holder| acquire(&store, &key, holder, round * 100))).await;
-        let held = answers.iter().filter(|answer| **answer == held(round)).count();
+        let held = answers.iter().filter(|answer| **answer == held(FencingToken(round))).count();
         assert_eq!(held, 7, "{answers:?}");
     }
 }
@@ -171,7 +174,7 @@ async fn every_write_of_whoever_lost_the_lease_is_refused() {
     assert_eq!(store.items(Table::Runs, &key.to_string()).await, before);
 
     // Somebody who never had one, of a configuration that has none.
-    let nobody = Lease { key: store.key(), fencing_token: 1 };
+    let nobody = Lease { key: store.key(), fencing_token: FencingToken(1) };
     assert!(is_fenced(&runs.renew_lease(&nobody, at(500)).await));
     assert!(is_fenced(&runs.store_digest(&nobody, 0, &digest(b"other")).await));
     assert!(is_fenced(&runs.complete_window(&nobody, &completion(0)).await));
@@ -334,7 +337,10 @@ async fn a_window_is_completed_wholly_and_once() {
     runs.complete_window(&lease, &completion(0)).await.unwrap();
     let done = history.snapshot(&key).await.unwrap().unwrap().state;
     let Completion { cursor, head, record, .. } = completion(0);
-    assert_eq!(done, ExportState { cursor, next_sequence: 1, head: Some(head), fencing_token: 1, ..initial() });
+    assert_eq!(
+        done,
+        ExportState { cursor, next_sequence: 1, head: Some(head), fencing_token: FencingToken(1), ..initial() }
+    );
     assert_eq!(history.record(&key, 0).await.unwrap().as_ref(), Some(&record));
 
     // The answer was lost, and the caller asks again; what it asks for now is not what was done.

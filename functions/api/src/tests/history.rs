@@ -10,7 +10,7 @@ use domain::{
     configuration::{ConfigurationId, ConfigurationKey},
     digest::{DigestObject, DigestReference},
     export_job::{ExportSnapshot, Intent},
-    export_run::{ExportState, Window, WindowId, WindowRecord},
+    export_run::{ExportState, FencingToken, Window, WindowId, WindowRecord},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -56,7 +56,7 @@ impl History {
             next_sequence,
             next_revision: 0,
             head: None,
-            fencing_token: 1,
+            fencing_token: FencingToken(1),
             window: window.cloned(),
             rerun_through: None,
             lost_through: None,

@@ -19,7 +19,10 @@ use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use bytes::Bytes;
 use domain::{
     configuration::test_support::with_role,
-    export_run::test_support::{digest_reference, object, record, window},
+    export_run::{
+        FencingToken,
+        test_support::{digest_reference, object, record, window},
+    },
     tenant::TenantId,
     time::Timestamp,
 };
@@ -45,7 +48,7 @@ fn key(tenant: &str) -> ConfigurationKey {
 }
 
 fn lease() -> Lease {
-    Lease { key: key("acme"), fencing_token: 1 }
+    Lease { key: key("acme"), fencing_token: FencingToken(1) }
 }
 
 fn completion(sequence: u64) -> Completion {

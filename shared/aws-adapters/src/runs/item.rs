@@ -7,7 +7,7 @@ use domain::{
     block::BlockId,
     digest::DigestObject,
     export_job::{ExportSnapshot, Intent},
-    export_run::{ExportState, WindowId},
+    export_run::{ExportState, FencingToken, WindowId},
 };
 use export_engine::ports::SealedDigest;
 
@@ -127,11 +127,15 @@ pub(crate) fn read_state(attributes: Attributes<'_>) -> Result<ExportState, Malf
         next_sequence: attributes.number(attribute::NEXT_SEQUENCE)?,
         next_revision: 0,
         head: attributes.optional_json(attribute::CHAIN_HEAD)?,
-        fencing_token: attributes.number(attribute::FENCING_TOKEN)?,
+        fencing_token: read_token(attributes)?,
         window: attributes.optional_json(attribute::OPEN_WINDOW)?,
         rerun_through: attributes.optional_time(attribute::RERUN_THROUGH)?,
         lost_through: attributes.optional_time(attribute::LOST_THROUGH)?,
     })
+}
+
+pub(crate) fn read_token(attributes: Attributes<'_>) -> Result<FencingToken, MalformedItem> {
+    attributes.number(attribute::FENCING_TOKEN).map(FencingToken)
 }
 
 /// Returns the attributes of a digest, in the form that [`read_digest`] reads.

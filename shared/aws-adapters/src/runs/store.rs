@@ -3,7 +3,7 @@
 use domain::{
     configuration::ConfigurationKey,
     digest::DigestObject,
-    export_run::{Checkpoint, ExportState, Window, WindowId},
+    export_run::{Checkpoint, ExportState, FencingToken, Window, WindowId},
     retention::RetentionHistory,
     time::Timestamp,
 };
@@ -58,7 +58,7 @@ fn lost(operation: &'static str) -> PortError {
 
 /// Returns the condition that only the holder of the lease meets.
 fn held_by(lease: &Lease) -> Expression {
-    Expression::new(HELD_BY_US).with("token", number(lease.fencing_token))
+    Expression::new(HELD_BY_US).with("token", number(lease.fencing_token.0))
 }
 
 /// Returns the changes that let go of a lease.
@@ -167,7 +167,7 @@ impl RunStore for RunTable {
                 let found = Attributes(&found);
                 let message = found.optional(attribute::LEASE_MESSAGE, Some)?;
                 Ok(LeaseOutcome::Held {
-                    fencing_token: found.number(attribute::FENCING_TOKEN)?,
+                    fencing_token: item::read_token(found)?,
                     is_same_message: message == Some(request.message),
                 })
             }
@@ -182,23 +182,23 @@ impl RunStore for RunTable {
     async fn note_rerun(
         &self,
         configuration: &ConfigurationKey,
-        holder: u64,
+        token: FencingToken,
         through: Timestamp,
     ) -> Result<bool, PortError> {
-        let lease = Lease { key: configuration.clone(), fencing_token: holder };
+        let lease = Lease { key: configuration.clone(), fencing_token: token };
         let changes = Changes::default().set(attribute::RERUN_THROUGH, text(through));
         let is_news = Expression::new(format!(
             "{HELD_BY_US} AND attribute_exists(#leaseExpiresAt) \
              AND (attribute_not_exists(#rerunThrough) OR #rerunThrough < :rerunThrough)"
         ))
-        .with("token", number(holder));
+        .with("token", number(token.0));
         let update = self.fenced(&lease, changes).when(is_news);
         match self.table.write("dynamodb:UpdateItem (note rerun)", update).await? {
             WriteOutcome::Done(_) => Ok(true),
             WriteOutcome::Refused(found) => {
                 let attributes = Attributes(&found);
-                let is_held_by_same = found.contains_key(attribute::LEASE_EXPIRES_AT)
-                    && attributes.number::<u64>(attribute::FENCING_TOKEN)? == holder;
+                let is_held_by_same =
+                    found.contains_key(attribute::LEASE_EXPIRES_AT) && item::read_token(attributes)? == token;
                 let is_noted_already = attributes.optional_time(attribute::RERUN_THROUGH)? >= Some(through);
                 Ok(is_held_by_same && is_noted_already)
             }
@@ -304,14 +304,14 @@ impl RunStore for RunTable {
         let is_done = Expression::new(format!(
             "{HELD_BY_US} AND (attribute_not_exists(#rerunThrough) OR #rerunThrough <= :through)"
         ))
-        .with("token", number(lease.fencing_token))
+        .with("token", number(lease.fencing_token.0))
         .with("through", text(exported_through));
         let release = self.fenced(lease, let_go().remove(attribute::RERUN_THROUGH)).when(is_done);
         match self.table.write(operation, release).await? {
             WriteOutcome::Done(_) => Ok(ReleaseOutcome::Released),
             WriteOutcome::Refused(found) => {
                 let found = Attributes(&found);
-                if found.number::<u64>(attribute::FENCING_TOKEN)? != lease.fencing_token {
+                if item::read_token(found)? != lease.fencing_token {
                     return Err(lost(operation));
                 }
                 Ok(ReleaseOutcome::Rerun { through: found.time(attribute::RERUN_THROUGH)? })

@@ -11,6 +11,10 @@ use crate::{
     time::Timestamp,
 };
 
+/// The number of a lease on an export. A later lease has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FencingToken(pub u64);
+
 /// The state of a configuration's export between and during runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportState {
@@ -23,7 +27,7 @@ pub struct ExportState {
     /// The newest digest.
     pub head: Option<DigestReference>,
     /// Raised with each lease. A write with an older token is refused.
-    pub fencing_token: u64,
+    pub fencing_token: FencingToken,
     /// The window that is being exported.
     pub window: Option<Window>,
     /// The time through which another request asked the holder of the lease to export.
@@ -42,7 +46,7 @@ impl ExportState {
             next_sequence: 0,
             next_revision: 0,
             head: None,
-            fencing_token: 0,
+            fencing_token: FencingToken(0),
             window: None,
             rerun_through: None,
             lost_through: None,

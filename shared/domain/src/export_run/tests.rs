@@ -19,7 +19,7 @@ fn state(cursor: &str) -> ExportState {
         next_sequence: 3,
         next_revision: 0,
         head: None,
-        fencing_token: 1,
+        fencing_token: FencingToken(1),
         window: None,
         rerun_through: None,
         lost_through: None,

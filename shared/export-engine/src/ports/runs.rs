@@ -5,7 +5,7 @@ use domain::{
     block::BlockId,
     configuration::ConfigurationKey,
     digest::{DigestObject, DigestReference},
-    export_run::{ExportState, Window, WindowId, WindowRecord},
+    export_run::{ExportState, FencingToken, Window, WindowId, WindowRecord},
     retention::RetentionHistory,
     time::Timestamp,
 };
@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub key: ConfigurationKey,
-    pub fencing_token: u64,
+    pub fencing_token: FencingToken,
 }
 
 /// A request for a lease.
@@ -45,7 +45,7 @@ pub enum LeaseOutcome {
     },
     /// Another run holds the lease under this token.
     Held {
-        fencing_token: u64,
+        fencing_token: FencingToken,
         /// True if that run works on the same message, which was received more than once.
         is_same_message: bool,
     },
@@ -103,11 +103,11 @@ pub trait RunStore: CorruptBlocks + SeenRetentions {
 
     fn renew_lease(&self, lease: &Lease, expires_at: Timestamp) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Asks the holder of the lease to export through `through` before it releases it. `false`: it has released it.
+    /// Asks the holder of the lease with this token to export through `through` before it releases it. `false`: it has released it.
     fn note_rerun(
         &self,
         key: &ConfigurationKey,
-        holder: u64,
+        token: FencingToken,
         through: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 

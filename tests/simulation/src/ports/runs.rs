@@ -10,7 +10,7 @@ use domain::{
     configuration::{ConfigurationKey, ExportConfiguration},
     digest::DigestObject,
     encoding::Encoding,
-    export_run::{ExportState, Plan, Window, WindowId},
+    export_run::{ExportState, FencingToken, Plan, Window, WindowId},
     ocsf::Class,
     retention::RetentionHistory,
     tenant::TenantId,
@@ -124,7 +124,7 @@ impl RunStore for Ports {
                 let is_same_message = lease.message == message && !forgets;
                 return Ok(LeaseOutcome::Held { fencing_token: items.state.fencing_token, is_same_message });
             }
-            items.state.fencing_token += 1;
+            items.state.fencing_token.0 += 1;
             *ports.tried_through.lock().unwrap_or_else(PoisonError::into_inner) =
                 items.state.rerun_through.max(asked).or(Some(Timestamp::EPOCH));
             items.lease = Some(HeldLease { holder: holder.clone(), message: message.clone(), until: expires_at });
@@ -147,11 +147,16 @@ impl RunStore for Ports {
         self.fenced("renew lease", lease, effect).await
     }
 
-    async fn note_rerun(&self, key: &ConfigurationKey, holder: u64, through: Timestamp) -> Result<bool, PortError> {
+    async fn note_rerun(
+        &self,
+        key: &ConfigurationKey,
+        token: FencingToken,
+        through: Timestamp,
+    ) -> Result<bool, PortError> {
         let key = key.clone();
         let effect = move |state: &mut WorldState| {
             let Some(items) = state.runs.get_mut(&key) else { return Ok(false) };
-            let is_held_by_same = items.lease.is_some() && items.state.fencing_token == holder;
+            let is_held_by_same = items.lease.is_some() && items.state.fencing_token == token;
             if is_held_by_same {
                 items.state.rerun_through = items.state.rerun_through.max(Some(through));
             }
