@@ -11,6 +11,9 @@ use terminal::text::printable;
 
 use crate::aws_cli::Aws;
 
+/// The text of the spinner during commands of the AWS command line.
+pub const ASKING_AWS: &str = "Asking AWS";
+
 /// The environment variables with the Region, in the order of the AWS command line.
 pub const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
