@@ -1,5 +1,6 @@
 //! Connection tests: the request to the verifier function, the progress, and the outcome.
 
+pub mod check;
 pub mod progress;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};

@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use domain::{
-    configuration::ExportConfiguration, connection_test::progress::ConnectionTestProgress, guidance::CheckOutcome,
+    configuration::ExportConfiguration,
+    connection_test::{check::CheckOutcome, progress::ConnectionTestProgress},
 };
 
 use super::{context, guidance::ConnectionCheck, scalars::DateTime};

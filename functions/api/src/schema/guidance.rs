@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_graphql::{Context, Object, Result, SimpleObject};
 use domain::{
     configuration::{Authentication, ExportConfiguration},
-    guidance::{self, CheckOutcome, SiteKind},
+    connection_test::check::{self, CheckOutcome, SiteKind},
+    next_steps::{self, next_steps},
 };
 
 use super::context;
@@ -38,7 +39,7 @@ impl ExportGuidance {
     /// The steps until files arrive, in order.
     async fn next_steps(&self, context: &Context<'_>) -> Result<Vec<ExportNextStep>> {
         let (service, _) = context::of(context)?;
-        let steps = guidance::next_steps(&self.0, &service.identity, service.next_export_at(&self.0));
+        let steps = next_steps(&self.0, &service.identity, service.next_export_at(&self.0));
         Ok(steps.into_iter().map(Into::into).collect())
     }
 
@@ -68,15 +69,15 @@ pub struct ExportNextStep {
     document: Option<String>,
 }
 
-impl From<guidance::NextStep> for ExportNextStep {
-    fn from(step: guidance::NextStep) -> Self {
+impl From<next_steps::NextStep> for ExportNextStep {
+    fn from(step: next_steps::NextStep) -> Self {
         Self { code: step.code.into(), instruction: step.instruction, document: step.document }
     }
 }
 
 /// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
-#[graphql(remote = "guidance::NextStepCode")]
+#[graphql(remote = "next_steps::NextStepCode")]
 pub enum ExportNextStepCode {
     /// Create the role, with its trust policy. For `OCSF_PARQUET`: the custom source, with which Security Lake creates the role.
     CreateRole,
@@ -111,11 +112,11 @@ impl ConnectionCheck {
     /// Returns the checks of a configuration, each with its result in the last test or export.
     pub(super) fn all_of(configuration: &ExportConfiguration) -> Vec<Self> {
         let site = SiteKind::from(&configuration.destination.site);
-        let checks = guidance::connection_checks(configuration);
+        let checks = check::connection_checks(configuration);
         checks.into_iter().map(|(name, outcome)| Self::of(name, site, outcome)).collect()
     }
 
-    pub(super) fn of(name: guidance::ConnectionCheckName, site: SiteKind, outcome: CheckOutcome<'_>) -> Self {
+    pub(super) fn of(name: check::ConnectionCheckName, site: SiteKind, outcome: CheckOutcome<'_>) -> Self {
         let (status, error) = match outcome {
             CheckOutcome::Passed => (ConnectionCheckStatus::Passed, None),
             CheckOutcome::Failed(error) => (ConnectionCheckStatus::Failed, Some(error)),
@@ -133,7 +134,7 @@ impl ConnectionCheck {
 
 /// The name of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
-#[graphql(remote = "guidance::ConnectionCheckName")]
+#[graphql(remote = "check::ConnectionCheckName")]
 pub enum ConnectionCheckName {
     RegionAvailable,
     RoleAssumable,

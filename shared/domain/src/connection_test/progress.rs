@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    configuration::ExportConfiguration,
-    guidance::{ConnectionCheckName, SiteKind},
-    time::Timestamp,
-};
+use super::check::{ConnectionCheckName, SiteKind};
+use crate::{configuration::ExportConfiguration, time::Timestamp};
 
 /// The time after which a test no longer counts as running, although its end is not stored. The verifier function ends after
 /// 22 s, and clocks differ.
@@ -153,7 +150,7 @@ mod tests {
     fn the_checks_are_those_of_the_outcome() {
         for configuration in [with_role(), with_key(), on_server()] {
             let progress = ConnectionTestProgress::started(&configuration, now());
-            let of_outcome = crate::guidance::connection_checks(&configuration);
+            let of_outcome = crate::connection_test::check::connection_checks(&configuration);
             let checks: Vec<_> = progress.checks().map(|(check, _)| check).collect();
             assert_eq!(checks, of_outcome.into_iter().map(|(check, _)| check).collect::<Vec<_>>());
         }
