@@ -10,7 +10,7 @@ use domain::{
     gzip::SHORT_BLOCK_STORED_LENGTH,
     interval::ExportInterval,
 };
-use export_engine::{dispatch::MAX_CONCURRENT_BATCHES, ports::RunQueue};
+use export_engine::{dispatch::MAX_CONCURRENT_SENDS, ports::RunQueue};
 
 use super::{
     bill::{Bill, Line, Part},
@@ -71,7 +71,7 @@ const INDEX_PAGE_SIZE: f64 = configurations::INDEX_PAGE_SIZE as f64;
 /// Messages of one `SendMessageBatch`.
 const MESSAGES_PER_SEND: f64 = float(<RunQueueClient as RunQueue>::MAX_BATCH as u64);
 /// Concurrent sends of a dispatch.
-const CONCURRENT_SENDS: f64 = float(MAX_CONCURRENT_BATCHES as u64);
+const CONCURRENT_SENDS: f64 = float(MAX_CONCURRENT_SENDS as u64);
 /// Shorter blocks are recompressed.
 const SHORT_BLOCK_BYTES: f64 = float(SHORT_BLOCK_STORED_LENGTH as u64);
 /// Objects of a connection test: the trial and the marker.

@@ -68,7 +68,7 @@ fn seal(
     DigestReference {
         key: format!("logs/{id}/_digests/{sequence}.json"),
         sha256: Hex32::sha256_of(&bytes),
-        signature_sha256: Hex32::sha256_of(&signature(sequence)),
+        signature_sha256: Hex32::sha256_of(signature(sequence)),
         ..digest_reference(sequence)
     }
 }
