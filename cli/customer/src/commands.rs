@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod events;
 mod explain;
+mod keys;
 mod period;
 mod place;
 mod profile;
@@ -44,6 +45,8 @@ pub enum Command {
 
     Query(Box<query::QueryArguments>),
 
+    Keys(keys::KeysArguments),
+
     Explain(explain::ExplainArguments),
 
     Completions(completions::CompletionsArguments),
@@ -61,6 +64,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(&arguments, &machine).await,
             Self::Search(arguments) => search::run(&arguments, &machine).await,
             Self::Query(arguments) => query::run(&arguments, &machine).await,
+            Self::Keys(arguments) => keys::run(&arguments).await,
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Completions(arguments) => completions::run(&arguments, program),
         }

@@ -332,6 +332,29 @@ fn error_answer(code: &str) -> String {
 }
 
 #[test]
+fn the_keys_of_the_service_can_be_saved() {
+    let copy = Copy::new();
+    let other = Signer::generate();
+    let keys = |signers: &[&Signer], arguments: &[&str]| {
+        let service = TestService { keys: keys_answer(signers), ..TestService::new() };
+        let url = service.serve();
+        copy.run(program("keys").args(["--url", &url, "--token-file", "token"]).args(arguments))
+    };
+    let both = [&other, &copy.signer];
+    let saved = keys(&both, &[]);
+    saved.is(0, "", "");
+    assert_eq!(saved.stdout, both.map(Signer::public_key_pem).concat());
+    // The file is what the commands that verify take.
+    fs::write(copy.path("digests.pem"), saved.stdout).unwrap();
+    copy.run(program("verify").args([CONFIGURATION, "--public-key", "digests.pem"])).is(0, "COMPLETE", "");
+    let listed = keys(&both, &["--output", "json"]);
+    listed.is(0, "", "");
+    let answer: Value = serde_json::from_str(&keys_answer(&both)).unwrap();
+    assert_eq!(listed.json(), answer["data"]["exportSigningKeys"]);
+    keys(&[], &[]).is(1, "", "no public keys");
+}
+
+#[test]
 fn the_keys_and_the_end_of_the_service() {
     let copy = Copy::new();
     let folder = copy.folder();

@@ -42,8 +42,8 @@ const BUCKET_SCHEME: &str = "s3://";
 /// Breaks of an export that are shown if its report is not.
 const MAX_SHOWN_BREAKS: usize = 10;
 
-const NO_KEYS: &str =
-    "give --public-key with the file of a public key, or --profile or --token-file for the keys of the service";
+const NO_KEYS: &str = "give --public-key with the file of a public key (audit-export keys > digests.pem saves those of the service), or --profile or \
+     --token-file for the keys of the service";
 
 /// The options that name an export and the keys that prove it.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use domain::{configuration::ConfigurationId, digest::Hex32, time::Timestamp};
 use futures::{StreamExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use verification::{Expectation, ExpectationSource, Place, PublicKeys};
 
@@ -11,17 +11,19 @@ use crate::{
     api::{GraphQl, operations},
     failure::Failure,
     model::{Endpoint, Job, Located},
+    service::WAITING,
     spinner::spinning,
 };
 
 /// The text of the spinner while the service is asked for the place.
 const LOCATING: &str = "Asking the service for the bucket";
 
-#[derive(Deserialize)]
+/// A public key of the service, in PEM.
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SigningKey {
+pub struct SigningKey {
     fingerprint: Hex32,
-    public_key: String,
+    pub public_key: String,
 }
 
 #[derive(Deserialize)]
@@ -82,22 +84,27 @@ impl Service {
         if !self.accepts_keys {
             return Ok(());
         }
-        let export_signing_keys: Vec<SigningKey> =
-            self.api.ask(&operations::SIGNING_KEYS, &json!({})).await?.parse()?;
-        if export_signing_keys.is_empty() {
-            return Err(Failure::Unavailable("the service returned no public keys".to_owned()));
-        }
-        for SigningKey { fingerprint, public_key } in export_signing_keys {
-            let invalid =
-                |reason: String| Failure::Unavailable(format!("the service's public key {fingerprint}: {reason}"));
-            let mut key = PublicKeys::default();
-            key.add_pem(&public_key).map_err(|error| invalid(error.to_string()))?;
-            if !key.fingerprints().eq([fingerprint]) {
-                return Err(invalid("the key has another fingerprint".to_owned()));
-            }
-            keys.add_pem(&public_key).map_err(|error| invalid(error.to_string()))?;
+        for SigningKey { fingerprint, public_key } in self.keys().await? {
+            keys.add_pem(&public_key).map_err(|error| invalid_key(fingerprint, &error.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Returns all public keys of the service, each with the fingerprint that belongs to it.
+    pub async fn keys(&self) -> Result<Vec<SigningKey>, Failure> {
+        let keys: Vec<SigningKey> =
+            spinning(WAITING, self.api.ask(&operations::SIGNING_KEYS, &json!({}))).await?.parse()?;
+        if keys.is_empty() {
+            return Err(Failure::Unavailable("the service returned no public keys".to_owned()));
+        }
+        for &SigningKey { fingerprint, ref public_key } in &keys {
+            let mut key = PublicKeys::default();
+            key.add_pem(public_key).map_err(|error| invalid_key(fingerprint, &error.to_string()))?;
+            if !key.fingerprints().eq([fingerprint]) {
+                return Err(invalid_key(fingerprint, "the key has another fingerprint"));
+            }
+        }
+        Ok(keys)
     }
 
     /// Returns the expected end of the export in a place: normally everything that the service exported. If the export was
@@ -167,6 +174,10 @@ impl Service {
             .map(Some)
             .map_err(|error| Failure::Unavailable(format!("the service's exportedThrough is not a time: {error}")))
     }
+}
+
+fn invalid_key(fingerprint: Hex32, reason: &str) -> Failure {
+    Failure::Unavailable(format!("the service's public key {fingerprint}: {reason}"))
 }
 
 /// Returns the digest's sequence, the last part of a job's ID.

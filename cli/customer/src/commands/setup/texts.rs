@@ -64,8 +64,8 @@ pub fn explain_policies(
     )
 }
 
-/// Formats the success, the time of the next file and, if there is a stack in `region`, how to undo all. `service` are the
-/// options of the service.
+/// Formats the success, the time of the next file, the next commands and, if there is a stack in `region`, how to undo all.
+/// `service` are the options of the service.
 pub fn finished(
     configuration: &Configuration,
     region: Option<&str>,
@@ -84,8 +84,8 @@ pub fn finished(
             format!("The export is disabled. To enable it: audit-export config enable {id}")
         }
     };
-    let unverified = (has_files == Some(false))
-        .then(|| format!("\nThere was nothing to verify yet. When it is there:\n  audit-export verify {id}{service}"));
+    let unverified = if has_files == Some(false) { "\nThere was nothing to verify yet." } else { "" };
+    let verify = format!("audit-export verify {id}{}{service}", configuration.endpoint_configuration.server_option());
     let undo = region.map(|region| {
         format!(
             "\nTo undo it (files and bucket stay):\n  audit-export config delete {id}\n  aws cloudformation delete-stack \
@@ -95,11 +95,10 @@ pub fn finished(
         )
     });
     format!(
-        "{} Done: {} can be written to.\n{next}{}\n\nTo export now:      audit-export config run {id} --wait\nTo see its status:  \
-         audit-export config status {id}{}",
+        "{} Done: {} can be written to.\n{next}{unverified}\n\nTo export now:      audit-export config run {id} --wait\nTo see its \
+         status:  audit-export config status {id}\nTo verify:          {verify}{}",
         style.paint(Tone::Good, "✓"),
         render::location(configuration),
-        unverified.unwrap_or_default(),
         undo.unwrap_or_default(),
     )
 }
