@@ -28,7 +28,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.settings import ROOT, TOOLS
 from infra.local.stack import MARKER, CustomerAccount, Stack
-from tests.e2e.guide import setup_permissions
+from tests.e2e.guide import GUIDE, blocks_of, setup_permissions
 from tests.e2e.harness import KEY_ACCOUNT, ROLE_ACCOUNT, Customer, CustomerFactory, make_events
 
 # The tests need enforced policies.
@@ -218,6 +218,58 @@ def test_a_new_bucket_takes_the_export_and_outlives_its_stack(
     assert gone["connectionError"]["code"] == "ROLE_NOT_ASSUMABLE"
 
 
+def test_a_move_keeps_the_bucket_and_the_key_of_the_stack(
+    stack: Stack,
+    customers: CustomerFactory,
+    stacks: Callable[[CustomerAccount], CustomerStacks],
+    tmp_path: Path,
+) -> None:
+    """Follows the end of the guide's "Move to another bucket" with a stack that created the bucket."""
+    account = future_bucket(stack)
+    customer = customers.with_role(account=account, create_role=False)
+    choices = {"CreateBucket": "true", "CreateKmsKey": "true"}
+    name, outputs = stacks(account).deploy(printed_parameters(customer) | choices)
+    new = CustomerAccount(stack, ROLE_ACCOUNT, REGION, f"{account.bucket}-2", PATH)
+    new.s3.create_bucket(Bucket=new.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    role = outputs["RoleArn"].rpartition("/")[2]
+    account.client("iam").put_role_policy(
+        RoleName=role, PolicyName="audit-export-new", PolicyDocument=json.dumps(new.export_policy())
+    )
+    [block] = blocks_of("Move to another bucket", "stack")
+    shutil.copy(TEMPLATE_FILE, tmp_path)
+    setting, _, commands = block.text.partition("\n")
+    assert setting == "STACK=$ROLE"
+    environment = {
+        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "AWS_ENDPOINT_URL": stack.endpoint,
+        "AWS_ACCESS_KEY_ID": account.account,
+        "AWS_SECRET_ACCESS_KEY": "root",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "STACK": name,
+        "ROLE": role,
+        "NEW_BUCKET": new.bucket,
+    }
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=DEPLOY_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+
+    # The old bucket has its settings, and its key.
+    block_of_public = account.s3.get_public_access_block(Bucket=account.bucket)["PublicAccessBlockConfiguration"]
+    assert set(block_of_public.values()) == {True}
+    assert "OnlyOverTls" in account.s3.get_bucket_policy(Bucket=account.bucket)["Policy"]
+    key = account.client("kms").describe_key(KeyId=outputs["KmsKeyArn"])["KeyMetadata"]
+    assert key["KeyState"] == "Enabled"
+    # The role has the permission for the new bucket alone: a single policy is left.
+    _, permissions = deployed_policies(customer)
+    [statement] = statements(permissions)
+    assert all(resource.startswith(f"arn:aws:s3:::{new.bucket}/") for resource in statement["Resource"])
+
+
 @pytest.mark.parametrize("encrypted", [False, True], ids=["without-key", "with-key"])
 def test_an_existing_bucket_takes_the_export_and_is_left_as_it_is(
     encrypted: bool, customers: CustomerFactory, stacks: Callable[[CustomerAccount], CustomerStacks]
@@ -396,6 +448,31 @@ def test_the_guide_names_the_permissions_that_cloudformation_needs_for_the_role(
     assert in_guide == needed - set(OF_OTHER_ROLES)
 
 
+# What the permissions of the settings of the template's bucket end with.
+SETTINGS_OF_BUCKET = {
+    "BucketEncryption": "EncryptionConfiguration",
+    "LifecycleConfiguration": "LifecycleConfiguration",
+    "OwnershipControls": "BucketOwnershipControls",
+    "PublicAccessBlockConfiguration": "BucketPublicAccessBlock",
+}
+
+
+def test_the_guide_names_the_permissions_that_cloudformation_needs_for_a_new_bucket() -> None:
+    properties = TEMPLATE["Resources"]["Bucket"]["Properties"]
+    assert set(properties) == {"BucketName", *SETTINGS_OF_BUCKET}
+
+    def permissions(kind: str) -> set[str]:
+        handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
+        return {action for change in ("create", "read", "delete") for action in handlers[change]["permissions"]}
+
+    settings = {f"s3:{verb}{name}" for verb in ("Get", "Put") for name in SETTINGS_OF_BUCKET.values()}
+    bucket = {"s3:CreateBucket", "s3:DeleteBucket", "s3:ListBucket"} | settings
+    assert bucket <= permissions("AWS::S3::Bucket")
+    row = re.search(r"^\| a new bucket \|.*$", GUIDE.read_text(), re.MULTILINE)
+    assert row
+    assert set(re.findall(r"`(s3:\w+)`", row[0])) == bucket | permissions("AWS::S3::BucketPolicy")
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # The Terraform module
 # ----------------------------------------------------------------------------------------------------------------------
@@ -548,6 +625,24 @@ def test_the_module_makes_what_the_template_does() -> None:
     )
     assert key["policy"] == "${data.aws_iam_policy_document.key.json}"
     assert resources["aws_s3_bucket_policy"]["policy"] == "${data.aws_iam_policy_document.bucket.json}"
+
+
+def test_the_readme_removes_everything_that_is_kept_from_the_state() -> None:
+    """What stays in the state is destroyed with the module: the bucket would lose its settings."""
+    resources = resources_of(module_source())
+    kept = {
+        f"module.audit_export.{kind}.this[0]"
+        for kind, resource in resources.items()
+        if resource.get("count") in ("${var.create_bucket ? 1 : 0}", "${var.create_kms_key ? 1 : 0}")
+    }
+    assert {kind for kind, resource in resources.items() if "count" not in resource} == {
+        "aws_iam_role",
+        "aws_iam_role_policy",
+    }
+    readme = (MODULE / "README.md").read_text()
+    bucket, key = readme.partition("terraform state rm ")[2].partition("```")[0].split("terraform state rm ")
+    assert {*re.findall(r"'([^']+)'", bucket), *re.findall(r"'([^']+)'", key)} == kept
+    assert re.findall(r"'([^']+)'", key) == ["module.audit_export.aws_kms_key.this[0]"]
 
 
 def test_the_policies_of_the_modules_bucket_and_key_are_the_templates(

@@ -29,6 +29,7 @@ from tests.e2e.harness import SETTLE_SECONDS, Tenant
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
 TEMPLATE = ROOT / "infra" / "customer" / "cloudformation.yaml"
+TERRAFORM = TEMPLATE.parent / "terraform"
 CODES = ROOT / "docs" / "reference" / "ERRORS.md"
 REGION = "eu-west-1"
 BUCKET_PATH = "audit/logs"
@@ -44,9 +45,11 @@ KEY = ["B1. The bucket", "B2. The user", "B3. The export", "B4. Narrow the permi
 STATUS = "See how the export is doing"
 NOTICES = "Receive notices"
 SEARCH = "Search and query"
-CHECK = [STATUS, NOTICES, "Verify", "Put lost files back", SEARCH, "Read the files", "gunzip and jq"]
+VERIFY = "Verify"
+CHECK = [STATUS, NOTICES, VERIFY, "Put lost files back", SEARCH, "Read the files", "gunzip and jq"]
 ENCRYPT = "A bucket that is encrypted with KMS"
 FOREIGN = "A bucket of another account"
+AFTER_SETUP = "After setup"
 ROTATE = "Rotate an access key"
 MOVE = "Move to another bucket"
 DELETE = "Pause, and delete"
@@ -74,9 +77,16 @@ class Reader:
             self.stack, self.settings["BUCKET_OWNER"], REGION, self.settings["BUCKET"], self.settings["BUCKET_PATH"]
         )
 
-    def follow(self, sections: list[str], as_bucket_owner: tuple[str, ...] = ()) -> None:
+    def follow(
+        self,
+        sections: list[str],
+        as_bucket_owner: tuple[str, ...] = (),
+        before: dict[str, str] | None = None,
+        pasted: tuple[str, ...] = (),
+    ) -> None:
         """Runs the sections' commands in one shell, which stops at the first failure. Those of `as_bucket_owner` get the
-        credentials of the bucket's account.
+        credentials of the bucket's account. Commands in `before` run before their section. Sections in `pasted` go on after a
+        failure, as in the shell of a person who pastes them.
         """
         script = ["set -euo pipefail"]
         chosen: list[Block] = []
@@ -88,6 +98,10 @@ class Reader:
             ]
             # Some sections are for readers of the command line alone.
             assert found or any((block.section, block.language) == (section, "sh") for block in STEPS), section
+            if before and section in before:
+                script.append(before[section])
+            if section in pasted:
+                script.append("set +eo pipefail")
             if section in as_bucket_owner:
                 script.append(f"export AWS_ACCESS_KEY_ID={self.settings['BUCKET_OWNER']}")
             for block in found:
@@ -95,9 +109,11 @@ class Reader:
                 text = self.with_settings(block) if "settings" in block.tags else block.text
                 script += [f"echo '{mark}'", f"echo '{mark}' >&2", text]
                 chosen.append(block)
+            if section in pasted:
+                script.append("set -eo pipefail")
             if section in as_bucket_owner:
                 script.append(f"export AWS_ACCESS_KEY_ID={self.settings['ACCOUNT']}")
-        script.append('echo "$ID" > id')
+        script.append('echo "${ID:-}" > id')
         ran = subprocess.run(
             ["bash", "-c", "\n".join(script)],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -120,6 +136,15 @@ class Reader:
 
     def output_of(self, section: str) -> str:
         return "".join(text for block, text in self.outputs if block.section == section)
+
+    def assert_verified(self) -> None:
+        """Asserts that every command of the section on verification found the export complete, with the service's keys."""
+        reports = [text for block, text in self.outputs if block.section == VERIFY]
+        assert len(reports) == 3
+        assert all("COMPLETE" in report for report in reports), reports
+        keys = self.tenant.administrator.execute("{ exportSigningKeys { publicKey } }")["exportSigningKeys"]
+        assert keys
+        assert (self.folder / "digests.pem").read_text() == "".join(key["publicKey"] for key in keys)
 
     @property
     def id(self) -> str:
@@ -215,12 +240,12 @@ def readers(*choices: tuple[str, ...]) -> pytest.MarkDecorator:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@readers(("cli", "iam"), ("graphql", "iam"), ("cli", "cloudformation"), ("graphql", "cloudformation"))
+@readers(("cli", "iam", "terraform"), ("graphql", "iam"), ("cli", "cloudformation"), ("graphql", "cloudformation"))
 def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.follow([*BEFORE, *ROLE, *CHECK])
     exported = reader.assert_exported()
     assert "health" in reader.output_of(STATUS)
-    assert "COMPLETE" in reader.output_of("Verify")
+    reader.assert_verified()
     found = reader.output_of(SEARCH)
     table, _, counts = found.partition("date,action,count_star()\n")
     assert table.startswith("TIME "), found
@@ -231,13 +256,18 @@ def test_with_a_role(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = sum(int(row.rpartition(",")[2]) for row in counts.splitlines())
     assert EVENTS <= len(lines) <= counted <= len(exported)
     assert_readable(reader, exported, monkeypatch)
+    if "terraform" in reader.choices:
+        values = json.loads((reader.folder / "terraform.tfvars.json").read_text())
+        variables = (TERRAFORM / "variables.tf").read_text()
+        assert set(values) == set(re.findall(r'^variable "(\w+)"', variables, re.MULTILINE))
+        assert (values["external_id"], values["bucket_path"]) == (reader.id, BUCKET_PATH)
 
 
 @readers(("cli",), ("graphql",))
 def test_with_an_access_key(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.follow([*BEFORE, *KEY, *CHECK])
     exported = reader.assert_exported()
-    assert "COMPLETE" in reader.output_of("Verify")
+    reader.assert_verified()
     assert_readable(reader, exported, monkeypatch)
     # The guide says to delete the files with the secret. Exported audit events name the key's ID alone.
     [key] = iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]
@@ -256,12 +286,92 @@ def test_an_encrypted_bucket_a_move_and_the_end(reader: Reader) -> None:
     assert reader.stack.client("s3", reader.settings["ACCOUNT"]).head_object(Bucket=new, Key=f"{BUCKET_PATH}/{MARKER}")
 
 
+@readers(("cli",))
+def test_the_later_sections_after_setup(reader: Reader) -> None:
+    """Setup chooses another path and another role than the settings have."""
+    answers = {
+        "interval": "EVERY_24_HOURS",
+        "bucketName": reader.settings["BUCKET"],
+        "bucketPath": "audit-export",
+        "region": REGION,
+        "roleArn": f"arn:aws:iam::{reader.settings['ACCOUNT']}:role/audit-export-1a2b3c4d",
+        "startFrom": "earliest",
+    }
+    (reader.folder / "answers.json").write_text(json.dumps(answers))
+    setup = """
+audit-export setup --answers answers.json --yes
+ID=$(audit-export config list --output json | jq --raw-output '.[0].id')
+"""
+    reader.choices |= {"setup"}
+    reader.follow([*BEFORE, ROLE[0], AFTER_SETUP, *CHECK, ENCRYPT], before={AFTER_SETUP: setup})
+    reader.settings["BUCKET_PATH"] = "audit-export"
+    reader.assert_exported()
+    reader.assert_verified()
+    policies = iam(reader).list_role_policies(RoleName="audit-export-1a2b3c4d")["PolicyNames"]
+    assert "audit-export-key" in policies
+
+
 @readers(("cli",), ("graphql",))
 def test_a_rotated_access_key(reader: Reader) -> None:
-    reader.follow([*BEFORE, *KEY, ROTATE, "B4. Narrow the permission, and test", DELETE])
+    reader.follow([*BEFORE, *KEY, ROTATE, "B4. Narrow the permission, and test"])
     reader.assert_exported()
     [key] = iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]
-    assert key["Status"] == "Active"
+    assert (key["Status"], key["AccessKeyId"]) == ("Active", key_in_use(reader))
+    # The files with the secret are gone.
+    assert not {"access-key.json", "change.json"} & {file.name for file in reader.folder.iterdir()}
+
+
+# What goes wrong with the new key, as functions of the shell instead of the program.
+WRONG_KEYS = {
+    # AWS does not know the new key yet: a wrong secret is refused by the same test.
+    "refused": """
+aws() { command aws "$@" | sed 's/\\("SecretAccessKey": "\\)[^"]*/\\1wrongwrongwrongwrongwrongwrongwrongwrong/'; }
+""",
+    # The user had two keys, of which the service uses the second.
+    "two-keys": """
+aws() {
+  case "$*" in *create-access-key*) echo LimitExceeded >&2; return 254 ;; esac
+  command aws "$@"
+}
+""",
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_KEYS)
+@readers(("cli",), ("graphql",))
+def test_a_rotation_that_fails_keeps_the_key_in_use(reader: Reader, fault: str) -> None:
+    second = 'aws iam create-access-key --user-name "$EXPORT_USER" --output json > access-key.json'
+    before = {ROTATE: WRONG_KEYS[fault]} | ({KEY[2]: second} if fault == "two-keys" else {})
+    reader.follow([*BEFORE, *KEY, ROTATE, "B4. Narrow the permission, and test"], before=before, pasted=(ROTATE,))
+    keys = [key["AccessKeyId"] for key in iam(reader).list_access_keys(UserName="audit-export")["AccessKeyMetadata"]]
+    assert len(keys) == 2
+    assert key_in_use(reader) == keys[0 if fault == "refused" else 1]
+    # The new secret is still there, so that the update can be repeated.
+    assert (reader.folder / "access-key.json").exists()
+
+
+def key_in_use(reader: Reader) -> str:
+    [configuration] = reader.tenant.administrator.list()
+    return configuration["endpointConfiguration"]["accessKeyId"]
+
+
+@readers(("cli", "token"))
+def test_a_profile_gets_a_token_for_each_command(reader: Reader) -> None:
+    token_file = Path(reader.settings["AUDIT_EXPORT_TOKEN_FILE"])
+    current = token_file.with_name("current")
+    current.write_text(token_file.read_text())
+    program = Path(reader.environment["PATH"].partition(os.pathsep)[0]) / "print-audit-token"
+    program.write_text(f"#!/bin/sh\nexec cat '{current}'\n")
+    program.chmod(0o755)
+    # The program gives a valid token, the file an unusable one.
+    token_file.write_text("expired")
+    reader.follow(BEFORE)
+    variables = {name: reader.settings[name] for name in ("AUDIT_EXPORT_URL", "AUDIT_EXPORT_TOKEN_FILE")}
+    refused = subprocess.run(
+        ["audit-export", "config", "list"],
+        cwd=reader.folder, env=reader.environment | variables, capture_output=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 4, refused
 
 
 @readers(("cli", "iam", "foreign"), ("graphql", "iam", "foreign"))
@@ -358,12 +468,12 @@ def as_athena_type(type_: str) -> str:
 
 
 def test_every_command_of_the_guide_is_run_by_a_test_here() -> None:
-    followed = {*BEFORE, *ROLE, *KEY, *CHECK, ENCRYPT, FOREIGN, ROTATE, MOVE, DELETE}
+    followed = {*BEFORE, *ROLE, *KEY, *CHECK, AFTER_SETUP, ENCRYPT, FOREIGN, ROTATE, MOVE, DELETE}
     assert {block.section for block in STEPS if block.language == "sh"} == followed
     assert {tag for block in BLOCKS for tag in block.tags} == {
-        "settings", "cli", "graphql", "iam", "cloudformation", "receiver",
+        "settings", "token", "setup", "cli", "graphql", "iam", "cloudformation", "terraform", "stack", "receiver",
     }  # fmt: skip
-    # test_notifications.py runs the Python. The text is commands with IDs and servers to fill in: cli/customer/src/reference.rs
+    # test_notifications.py runs the Python, and test_customer_template.py what is for a stack that made the bucket. The text is commands with IDs and servers to fill in: cli/customer/src/reference.rs
     # parses them, test_replay.py and test_s3_servers.py run such ones.
     assert {block.language for block in BLOCKS} == {"sh", "python", "text"}
 
