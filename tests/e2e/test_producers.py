@@ -113,6 +113,33 @@ def test_the_commands_of_the_page_check_and_send(tenant: Tenant, tmp_path: Path)
     assert "line 3: EVENT_TIMESTAMP_INVALID: " in faulty.stdout
 
 
+def page_json(tag: str) -> Any:
+    return json.loads(commands(tag))
+
+
+def test_the_first_request_of_the_page_gets_the_answers_that_it_shows(tenant: Tenant, tmp_path: Path) -> None:
+    run_commands(commands("sample"), tenant, tmp_path)
+    assert json.loads(run_commands(commands("first"), tenant, tmp_path)) == page_json("stored")
+    assert tenant.stored_ids() == ["login-1", "query-1"]
+    good, faulty = (tmp_path / "events.ndjson").read_text().splitlines()
+    twice = faulty.replace("{", '{"id":"again",', 1)
+    (tmp_path / "events.ndjson").write_text(f"{good}\n{twice}\n")
+    assert json.loads(run_commands(commands("first"), tenant, tmp_path)) == page_json("refused")
+    assert len(tenant.stored_ids()) == 2
+
+
+@pytest.mark.requires("gateway responses")
+def test_a_wrong_url_or_method_gets_404(tenant: Tenant) -> None:
+    for method, path in (("POST", "events"), ("GET", "api/audit/events")):
+        answer = tenant.http.request(
+            method,
+            f"{tenant.stack.api_url}/{path}",
+            headers={"authorization": f"Bearer {tenant.write_token}"},
+            timeout=REQUEST_TIMEOUT_SECONDS,
+        )
+        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND"), path
+
+
 def test_arrays_and_compressed_files_are_sent(tenant: Tenant, tmp_path: Path) -> None:
     events = make_events(5)
     path = tmp_path / "events.json.gz"
@@ -269,7 +296,10 @@ def test_entries_that_failed_make_the_commands_fail(tenant: Tenant, tmp_path: Pa
 
 def test_a_message_of_the_queue_names_the_tenant_in_its_attribute(tenant: Tenant, tmp_path: Path) -> None:
     events = write_events(tmp_path)
-    run_commands(commands("sqs"), tenant, tmp_path)
+    # The operator's command, and then the producer's, which need not read the stack.
+    url = run_commands(commands("sqs-setup"), tenant, tmp_path).strip()
+    assert url == tenant.stack.queues["events"]
+    run_commands(commands("sqs"), tenant, tmp_path, QUEUE_URL=url, STACK="")
     assert sorted(event["id"] for event in wait_for(tenant, 3)) == sorted(event["id"] for event in events)
 
 
