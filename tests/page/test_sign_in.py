@@ -35,6 +35,22 @@ def visit(browser: Browser, issuer: Issuer) -> Iterator[Visit]:
         visit.check()
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"tokenInLink": False}, "has not set up a way to sign in"),
+        ({"tokenInLink": True}, "Open this page from your portal"),
+        ({"tokenInLink": False, "portal": "https://portal.example"}, "Open this page from your portal"),
+    ],
+    ids=str,
+)
+def test_a_page_without_a_sign_in_says_so(browser: Browser, settings: dict[str, Any], expected: str) -> None:
+    with serving(**settings) as address, visiting(browser, address) as visit:
+        visit.open(signed_in=False)
+        expect(visit.page.get_by_role("main")).to_contain_text(expected)
+        visit.check()
+
+
 def sign_in(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Sign in").click()
 

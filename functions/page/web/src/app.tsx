@@ -153,6 +153,7 @@ function Header({
 
 function SignIn({ settings, state, page }: { settings: Settings; state: SessionState; page: string }) {
     const isFramed = window.parent !== window;
+    const isOffered = settings.portalOrigin !== null || settings.tokenInLink;
     return (
         <div class="card empty">
             <Heading>{text.session.heading}</Heading>
@@ -185,7 +186,7 @@ function SignIn({ settings, state, page }: { settings: Settings; state: SessionS
                     </button>
                 </div>
             )}
-            {!settings.signIn && !state.portal && <p>{text.session.byPortal}</p>}
+            {!settings.signIn && !state.portal && <p>{isOffered ? text.session.byPortal : text.session.notSetUp}</p>}
             <p class="hint">{text.session.memory}</p>
         </div>
     );

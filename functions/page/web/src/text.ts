@@ -69,6 +69,8 @@ export const text = {
         heading: "Sign in",
         byIssuer: "You need an account of your organization that may manage the export of its audit log.",
         byPortal: "Open this page from your portal, which signs you in.",
+        notSetUp:
+            "The operator of this service has not set up a way to sign in here. Until then, use the command line, audit-export.",
         asking: "Waiting for your portal to sign you in…",
         late: (origin: string) =>
             `Your portal (${origin}) has not answered. Ask again, or open this page from there again.`,
