@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)?)\)")
@@ -92,6 +93,19 @@ def test_the_picture_of_the_readme_has_every_function() -> None:
     picture = (ROOT / "README.md").read_text().split("```")[1]
     functions = {path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()}
     assert functions <= set(re.findall(r"[a-z]+", picture))
+
+
+def test_the_readme_names_every_permission_of_a_customers_role() -> None:
+    template = yaml_parse((ROOT / "infra" / "customer" / "cloudformation.yaml").read_text())
+    [policy] = template["Resources"]["Role"]["Properties"]["Policies"]
+    # A statement is a mapping, or the choice between one and nothing.
+    chosen = [statement.get("Fn::If", [statement])[-2:] for statement in policy["PolicyDocument"]["Statement"]]
+    actions: set[str] = set()
+    for statement in (one for choice in chosen for one in choice if "Action" in one):
+        actions |= {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
+    destinations = (ROOT / "README.md").read_text().partition("- **Destinations**")[2].partition("\n- **")[0]
+    assert "s3:PutObject" in actions
+    assert set(re.findall(r"`((?:s3|kms):\w+)`", destinations)) == actions
 
 
 def test_documents_that_sources_name_exist() -> None:

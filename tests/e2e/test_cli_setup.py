@@ -20,9 +20,9 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from infra.local.settings import TOOLS
+from infra.local.settings import ROOT, STACK_FILE, TOOLS
 from infra.local.stack import MARKER, REQUEST_TIMEOUT_SECONDS, Credentials, CustomerAccount, Stack, wait_until
-from tests.e2e.guide import setup_permissions
+from tests.e2e.guide import read_blocks, setup_permissions
 from tests.e2e.harness import (
     KEY_ACCOUNT,
     PATIENCE_SECONDS,
@@ -40,6 +40,7 @@ from tests.e2e.pseudo_terminal import COLUMNS, PseudoTerminal
 # The wizard waits until the policies are in place, so they must be enforced.
 pytestmark = pytest.mark.requires("iam enforcement", "trust policies")
 
+DEVELOPMENT = ROOT / "docs" / "DEVELOPMENT.md"
 REGION = "eu-west-1"
 PATH = "audit/export"
 # The path that the wizard chooses in a bucket of the account.
@@ -524,6 +525,40 @@ def test_credentials_are_not_used_against_a_no(desk: Desk, own: CustomerAccount)
         terminal.expect("can be written to")
         assert terminal.wait() == 0
     assert len(stacks_of(own, configuration)) == 1
+
+
+def test_an_export_on_the_local_stack_as_the_page_on_development_shows(desk: Desk) -> None:
+    [block] = [block for block in read_blocks(DEVELOPMENT, "development") if "local" in block.tags]
+    *lines, last = block.text.splitlines()
+    assert last == "audit-export setup"
+    # The description of this stack, and a token of this tenant.
+    (desk.directory / ".local").mkdir()
+    (desk.directory / ".local" / "stack.json").symlink_to(STACK_FILE)
+    programs = desk.directory / "bin"
+    programs.mkdir()
+    (programs / "audit-export").symlink_to(desk.command)
+    environment = desk.environment()
+    script = [f"make() {{ cat '{desk.token_file}'; }}", *lines, "env -0"]
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(script)],
+        cwd=desk.directory, env=environment | {"PATH": f"{programs}{os.pathsep}{environment['PATH']}"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran
+    variables = dict(re.findall(r"(AWS_\w+)=([^\0]*)\0", ran.stdout))
+    account = CustomerAccount(
+        desk.stack, variables["AWS_ACCESS_KEY_ID"], variables["AWS_DEFAULT_REGION"], "acme-local-audit", WIZARD_PATH
+    )
+    # The program's setup would go on with exactly these.
+    assert variables.items() <= desk.environment(account).items()
+    with desk.terminal("setup", account=account) as terminal:
+        terminal.answer("Bucket (", account.bucket)
+        terminal.answer("Hours between two exports", "")
+        terminal.answer("Create these?", "yes")
+        terminal.expect("can be written to")
+        terminal.expect("To verify:")
+        assert terminal.wait() == 0
+    assert_can_write(account)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
