@@ -161,13 +161,13 @@ const NO_SUCH_NAME: [&str; 4] = [
 
 /// Returns the addresses that a lookup has found. A failure of the lookup is not the owner's: its cause is logged here.
 fn addresses(name: &str, found: io::Result<Vec<IpAddr>>) -> Result<Vec<IpAddr>, AddressError> {
-    found.or_else(|error| {
+    found.map_err(|error| {
         let text = error.to_string();
         if NO_SUCH_NAME.iter().any(|known| text.contains(known)) {
-            return Err(AddressError::NotFound);
+            return AddressError::NotFound;
         }
         tracing::warn!(host = name, %error, "a name was not resolved");
-        Err(AddressError::Unresolved)
+        AddressError::Unresolved
     })
 }
 

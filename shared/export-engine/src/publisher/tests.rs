@@ -475,7 +475,9 @@ async fn each_change_is_one_notice_whatever_fails_and_each_notice_is_published()
             for _ in 0..3 + world.draw() % 3 {
                 world.now.fetch_add(60_000, Ordering::Relaxed);
                 // Two sweeps overlap.
-                futures::join!(sweep(&world), sweep(&world), async { let _outcome = publish(&world).await; });
+                futures::join!(sweep(&world), sweep(&world), async {
+                    let _outcome = publish(&world).await;
+                });
             }
             // The last sweep of a round gets through.
             let chance = world.chance.swap(0, Ordering::Relaxed);
