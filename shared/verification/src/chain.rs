@@ -9,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    archive::{Archive, ReadError},
+    export_files::{ExportFiles, ReadError},
     files::{BoundedFile, read_bounded},
     names::{BESIDE, DigestName, LakeName},
     place::Place,
@@ -85,9 +85,9 @@ impl ProvenDigest {
     ///
     /// # Errors
     /// [`ReadError`] if the file changed since the digest was proven.
-    pub(crate) async fn read<A: Archive + ?Sized>(self, archive: &A) -> Result<Digest, ReadError> {
+    pub(crate) async fn read<F: ExportFiles + ?Sized>(self, export: &F) -> Result<Digest, ReadError> {
         let name = self.name.file();
-        match read_bounded(archive, &name, MAX_DIGEST_LENGTH).await? {
+        match read_bounded(export, &name, MAX_DIGEST_LENGTH).await? {
             BoundedFile::Read(bytes) if Hex32::sha256_of(&bytes) == self.sha256 => Digest::from_bytes(&bytes).ok(),
             _ => None,
         }

@@ -10,7 +10,7 @@ use domain::{
 use flate2::{Crc, write::GzDecoder};
 use zstd::stream::write::Decoder as ZstdDecoder;
 
-use crate::{archive::ReadError, breaks::BreakCode};
+use crate::{breaks::BreakCode, export_files::ReadError};
 
 /// A decoder that compares the content of an object with its digest.
 pub(crate) struct Content {

@@ -36,7 +36,7 @@ pub enum ReadError {
 
 /// The files of one export: everything below `<bucketPath>/<configuration ID>/`. A name that begins with `../` is of a file
 /// beside that folder, such as one in the layout of Security Lake.
-pub trait Archive {
+pub trait ExportFiles {
     /// Lists the files whose names begin with `folder` (empty, or ending in `/`), in ascending order of their bytes, which
     /// is the order in which S3 lists. Without `../`, no file beside the folder is listed.
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>>;
@@ -45,7 +45,7 @@ pub trait Archive {
     fn read<'a>(&'a self, name: &'a str) -> LocalBoxStream<'a, Result<Bytes, ReadError>>;
 }
 
-impl Archive for BTreeMap<String, Bytes> {
+impl ExportFiles for BTreeMap<String, Bytes> {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
         // Those beside the export are not in it.
         let is_listed = |name: &str| folder.starts_with(BESIDE) || !name.starts_with(BESIDE);

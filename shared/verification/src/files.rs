@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 
-use crate::archive::{Archive, ReadError};
+use crate::export_files::{ExportFiles, ReadError};
 
 /// The result of reading a file up to a bound.
 pub(crate) enum BoundedFile {
@@ -12,12 +12,12 @@ pub(crate) enum BoundedFile {
 }
 
 /// Reads a file of at most `limit` bytes.
-pub(crate) async fn read_bounded<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn read_bounded<F: ExportFiles + ?Sized>(
+    export: &F,
     name: &str,
     limit: u64,
 ) -> Result<BoundedFile, ReadError> {
-    let mut pieces = archive.read(name);
+    let mut pieces = export.read(name);
     let mut bytes = Vec::new();
     loop {
         match pieces.try_next().await {

@@ -16,14 +16,14 @@ use futures::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
     chain::{Chain, ProvenDigest},
     content::Content,
     coverage::{Coverage, Position},
+    export_files::{Entry, ExportFiles, ReadError},
     files::{check_order, is_folder_marker},
     names::{self, BESIDE},
-    options::{MAX_CLOCK_SKEW, Options, Progress},
+    options::{MAX_VERIFIER_SKEW, Options, Progress},
     report::{MAX_LISTED, Report},
     unknown_file::{self, UnknownFile},
 };
@@ -63,8 +63,8 @@ pub(crate) enum Outcome {
 }
 
 /// Checks the objects of all proven digests, and adds the outcome to the report.
-pub(crate) async fn check<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn check<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     chain: &Chain,
@@ -74,8 +74,8 @@ pub(crate) async fn check<A: Archive + ?Sized>(
     let coverage = Coverage::of(&chain.digests);
     let mut others = Vec::new();
     {
-        let mut outcomes = steps(archive, options, chain)
-            .map(|step| async move { carry_out(archive, options, progress, step?).await })
+        let mut outcomes = steps(export, options, chain)
+            .map(|step| async move { carry_out(export, options, progress, step?).await })
             .buffered(concurrency(options, chain))
             .boxed_local();
         while let Some(outcome) = outcomes.try_next().await? {
@@ -85,7 +85,7 @@ pub(crate) async fn check<A: Archive + ?Sized>(
             others.extend(record(outcome, options, &coverage, report));
         }
     }
-    find_owners(archive, options, &chain.digests, report, &others).await
+    find_owners(export, options, &chain.digests, report, &others).await
 }
 
 /// Returns how many objects are read at the same time.
@@ -126,7 +126,7 @@ pub(crate) fn record(
 fn classify_unnamed(report: &mut Report, options: &Options, coverage: &Coverage, name: String) {
     let blocks = names::blocks_of(&name);
     // No run can have received a later event: the name was chosen so that the file passes for pending.
-    let latest = report.circumstances.verified_at.saturating_add(MAX_CLOCK_SKEW);
+    let latest = report.circumstances.verified_at.saturating_add(MAX_VERIFIER_SKEW);
     if blocks.is_some_and(|(_, last)| last.timestamp() > latest) {
         let detail =
             format!("the time in its name is after this machine's clock, {}", report.circumstances.verified_at);
@@ -170,29 +170,29 @@ struct Merge<'a> {
     file_count: u64,
 }
 
-pub(crate) fn steps<'a, A: Archive + ?Sized>(
-    archive: &'a A,
+pub(crate) fn steps<'a, F: ExportFiles + ?Sized>(
+    export: &'a F,
     options: &Options,
     chain: &'a Chain,
 ) -> impl Stream<Item = Result<Step, ReadError>> + 'a {
-    let of_lake = chain.has_classes.then(|| merged(archive, options, chain, Files::OfLake));
-    merged(archive, options, chain, Files::OfFolder).chain(stream::iter(of_lake).flatten())
+    let of_lake = chain.has_classes.then(|| merged(export, options, chain, Files::OfLake));
+    merged(export, options, chain, Files::OfFolder).chain(stream::iter(of_lake).flatten())
 }
 
 /// Returns the steps of one merge.
-fn merged<'a, A: Archive + ?Sized>(
-    archive: &'a A,
+fn merged<'a, F: ExportFiles + ?Sized>(
+    export: &'a F,
     options: &Options,
     chain: &'a Chain,
     compared: Files,
 ) -> impl Stream<Item = Result<Step, ReadError>> + 'a {
     let files = match (compared, &chain.lake) {
-        (Files::OfFolder, _) => archive.list(""),
-        (Files::OfLake, Some(lake)) => archive.list(&lake.folder),
+        (Files::OfFolder, _) => export.list(""),
+        (Files::OfLake, Some(lake)) => export.list(&lake.folder),
         (Files::OfLake, None) => stream::empty().boxed_local(),
     };
     let digests = stream::iter(chain.digests.iter().copied())
-        .map(move |digest| digest.read(archive))
+        .map(move |digest| digest.read(export))
         .buffered(options.concurrency())
         .boxed_local();
     let merge = Merge {
@@ -293,15 +293,15 @@ impl Merge<'_> {
     }
 }
 
-pub(crate) async fn carry_out<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn carry_out<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     step: Step,
 ) -> Result<Outcome, ReadError> {
     Ok(match step {
         Step::Check { name, encoding, object, sequence } => {
-            let outcome = check_object(archive, options, progress, &name, &encoding, &object, sequence).await?;
+            let outcome = check_object(export, options, progress, &name, &encoding, &object, sequence).await?;
             progress(Progress::ObjectChecked);
             outcome
         }
@@ -321,8 +321,8 @@ fn broken(code: BreakCode, name: String, sequence: u64, detail: String) -> Break
     Break { code, file: Some(name), sequence: Some(sequence), detail }
 }
 
-pub(crate) async fn check_object<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn check_object<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     name: &str,
@@ -330,7 +330,7 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
     object: &DigestObject,
     sequence: u64,
 ) -> Result<Outcome, ReadError> {
-    let mut pieces = archive.read(name);
+    let mut pieces = export.read(name);
     let mut hash = Sha256::new();
     let mut length = 0;
     let mut content = options.deep.then(|| Content::new(encoding, object.raw_length)).transpose()?;
@@ -371,8 +371,8 @@ pub(crate) async fn check_object<A: Archive + ?Sized>(
 }
 
 /// Finds the objects to which altered bytes belong, and reports these breaks as reordered objects.
-pub(crate) async fn find_owners<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn find_owners<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     digests: &[ProvenDigest],
     report: &mut Report,
@@ -382,7 +382,7 @@ pub(crate) async fn find_owners<A: Archive + ?Sized>(
         return Ok(());
     }
     let mut digests =
-        stream::iter(digests.iter().copied()).map(|digest| digest.read(archive)).buffered(options.concurrency());
+        stream::iter(digests.iter().copied()).map(|digest| digest.read(export)).buffered(options.concurrency());
     while let Some(digest) = digests.try_next().await? {
         for object in &digest.objects {
             for (index, _) in others.iter().filter(|(_, sha256)| *sha256 == object.sha256) {

@@ -11,7 +11,7 @@ pub const MAX_CONCURRENCY: usize = 64;
 
 /// The most that the clock of the machine that verifies may be behind the service's. No export has a file whose name has a later
 /// time.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(15);
+pub const MAX_VERIFIER_SKEW: Duration = Duration::from_mins(15);
 
 /// The origin of the verified files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use domain::{
 use futures::TryStreamExt;
 
 use crate::{
-    archive::{Archive, Entry, ReadError},
     chain::MAX_DIGEST_LENGTH,
+    export_files::{Entry, ExportFiles, ReadError},
     files::{BoundedFile, read_bounded},
     names::DigestName,
     place::Place,
@@ -26,14 +26,14 @@ pub struct ClaimedOrigin {
 ///
 /// # Errors
 /// [`ReadError`] if files can't be read.
-pub async fn claimed_origin_of<A: Archive + ?Sized>(archive: &A) -> Result<Option<ClaimedOrigin>, ReadError> {
+pub async fn claimed_origin_of<F: ExportFiles + ?Sized>(export: &F) -> Result<Option<ClaimedOrigin>, ReadError> {
     let mut newest = None;
-    let mut entries = archive.list(DIGEST_FOLDER);
+    let mut entries = export.list(DIGEST_FOLDER);
     while let Some(Entry { name, .. }) = entries.try_next().await? {
         newest = DigestName::parse(&name).or(newest);
     }
     let Some(newest) = newest else { return Ok(None) };
-    Ok(match read_bounded(archive, &newest.file(), MAX_DIGEST_LENGTH).await? {
+    Ok(match read_bounded(export, &newest.file(), MAX_DIGEST_LENGTH).await? {
         BoundedFile::Read(bytes) => Digest::from_bytes(&bytes).ok().map(|digest| ClaimedOrigin {
             configuration_id: digest.configuration_id,
             place: Place::inferred_from(&digest),

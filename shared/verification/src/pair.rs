@@ -1,8 +1,8 @@
 //! Digests with their signatures, as listed and as read.
 
 use crate::{
-    archive::{Archive, ReadError},
     chain::MAX_DIGEST_LENGTH,
+    export_files::{ExportFiles, ReadError},
     files::{BoundedFile, read_bounded},
     names::DigestName,
 };
@@ -26,15 +26,15 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) async fn read<A: Archive + ?Sized>(archive: &A, listed: Listed) -> Result<Self, ReadError> {
+    pub(crate) async fn read<F: ExportFiles + ?Sized>(export: &F, listed: Listed) -> Result<Self, ReadError> {
         let Listed { name, has_digest, has_signature } = listed;
         let digest = if has_digest {
-            read_bounded(archive, &name.file(), MAX_DIGEST_LENGTH).await?
+            read_bounded(export, &name.file(), MAX_DIGEST_LENGTH).await?
         } else {
             BoundedFile::Missing
         };
         let signature = if has_signature {
-            read_bounded(archive, &name.signature_file(), MAX_SIGNATURE_LENGTH).await?
+            read_bounded(export, &name.signature_file(), MAX_SIGNATURE_LENGTH).await?
         } else {
             BoundedFile::Missing
         };

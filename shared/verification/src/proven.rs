@@ -6,10 +6,10 @@ use domain::digest::{DigestObject, Hex32};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::{
-    archive::{Archive, ReadError},
     breaks::{Break, BreakCode},
     chain::Chain,
     coverage::Coverage,
+    export_files::{ExportFiles, ReadError},
     objects::{self, Outcome, Step},
     options::{Options, Progress},
     report::{Circumstances, Report},
@@ -45,17 +45,17 @@ enum Fetched {
 ///
 /// # Errors
 /// Those of [`crate::verify`].
-pub async fn read_proven<A: Archive + ?Sized>(
-    archive: &A,
+pub async fn read_proven<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     circumstances: Circumstances,
     progress: &dyn Fn(Progress<'_>),
     wanted: &dyn Fn(&DigestObject) -> bool,
     take: &mut dyn FnMut(ProvenObject) -> ControlFlow<()>,
 ) -> Result<Report, ReadError> {
-    let (chain, mut report) = verifier::prove_digests(archive, options, circumstances, progress).await?;
+    let (chain, mut report) = verifier::prove_digests(export, options, circumstances, progress).await?;
     if !is_broken(&report) {
-        read_objects(archive, options, progress, &chain, &mut report, wanted, take).await?;
+        read_objects(export, options, progress, &chain, &mut report, wanted, take).await?;
         verifier::check_place(&chain, &mut report);
         verifier::advise_on_place(&chain, options, &mut report);
     }
@@ -68,8 +68,8 @@ fn is_broken(report: &Report) -> bool {
     report.breaks.iter().any(|broken: &Break| broken.code != BreakCode::OutdatedCopy)
 }
 
-async fn read_objects<A: Archive + ?Sized>(
-    archive: &A,
+async fn read_objects<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     chain: &Chain,
@@ -79,8 +79,8 @@ async fn read_objects<A: Archive + ?Sized>(
 ) -> Result<(), ReadError> {
     progress(Progress::ObjectsCounted { count: report.objects.count, stored_bytes: report.objects.stored_bytes });
     let coverage = Coverage::of(&chain.digests);
-    let mut steps = objects::steps(archive, options, chain)
-        .map(|step| async move { fetch(archive, options, progress, wanted, step?).await })
+    let mut steps = objects::steps(export, options, chain)
+        .map(|step| async move { fetch(export, options, progress, wanted, step?).await })
         .buffered(OBJECTS_AHEAD.min(options.concurrency()))
         .boxed_local();
     while let Some(fetched) = steps.try_next().await? {
@@ -95,7 +95,7 @@ async fn read_objects<A: Archive + ?Sized>(
             Fetched::Other(outcome) => {
                 let other = objects::record(outcome, options, &coverage, report);
                 let others: Vec<(usize, Hex32)> = other.into_iter().collect();
-                objects::find_owners(archive, options, &chain.digests, report, &others).await?;
+                objects::find_owners(export, options, &chain.digests, report, &others).await?;
             }
         }
         if is_broken(report) {
@@ -105,8 +105,8 @@ async fn read_objects<A: Archive + ?Sized>(
     Ok(())
 }
 
-async fn fetch<A: Archive + ?Sized>(
-    archive: &A,
+async fn fetch<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     progress: &dyn Fn(Progress<'_>),
     wanted: &dyn Fn(&DigestObject) -> bool,
@@ -118,27 +118,27 @@ async fn fetch<A: Archive + ?Sized>(
             Ok(Fetched::Skipped)
         }
         Step::Check { name, encoding, object, sequence } => {
-            if let Some(bytes) = read_exactly(archive, progress, &name, &object).await? {
+            if let Some(bytes) = read_exactly(export, progress, &name, &object).await? {
                 return Ok(Fetched::Proven(ProvenObject { name, object, bytes }));
             }
             // Reads it again, to tell how it differs.
-            match objects::check_object(archive, options, &|_| {}, &name, &encoding, &object, sequence).await? {
+            match objects::check_object(export, options, &|_| {}, &name, &encoding, &object, sequence).await? {
                 Outcome::Intact { .. } => Err(ReadError::Unreadable(format!("{name} changed while it was being read"))),
                 outcome => Ok(Fetched::Other(outcome)),
             }
         }
-        step => objects::carry_out(archive, options, progress, step).await.map(Fetched::Other),
+        step => objects::carry_out(export, options, progress, step).await.map(Fetched::Other),
     }
 }
 
 /// Reads an object. `None` unless its bytes are those that its digest names.
-async fn read_exactly<A: Archive + ?Sized>(
-    archive: &A,
+async fn read_exactly<F: ExportFiles + ?Sized>(
+    export: &F,
     progress: &dyn Fn(Progress<'_>),
     name: &str,
     object: &DigestObject,
 ) -> Result<Option<Vec<u8>>, ReadError> {
-    let mut pieces = archive.read(name);
+    let mut pieces = export.read(name);
     let mut bytes = Vec::new();
     loop {
         match pieces.try_next().await {

@@ -3,9 +3,9 @@
 use domain::{block::BlockId, time::Timestamp};
 
 use crate::{
-    archive::{Archive, ReadError},
     breaks::{Break, BreakCode},
     chain::{Before, Chain},
+    export_files::{ExportFiles, ReadError},
     objects,
     options::{Options, Origin, Progress},
     report::{
@@ -25,15 +25,15 @@ const PLACE_ADVICE: &str = "if this is a copy of the place that the export was m
 ///
 /// # Errors
 /// [`ReadError`] if files can't be read for a reason that says nothing about the export, or change during the verification.
-pub async fn verify<A: Archive + ?Sized>(
-    archive: &A,
+pub async fn verify<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     circumstances: Circumstances,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<Report, ReadError> {
-    let (chain, mut report) = prove_digests(archive, options, circumstances, progress).await?;
+    let (chain, mut report) = prove_digests(export, options, circumstances, progress).await?;
     if !chain.digests.is_empty() {
-        objects::check(archive, options, progress, &chain, &mut report).await?;
+        objects::check(export, options, progress, &chain, &mut report).await?;
         check_place(&chain, &mut report);
         advise_on_place(&chain, options, &mut report);
     }
@@ -55,14 +55,14 @@ pub async fn verify<A: Archive + ?Sized>(
 }
 
 /// Walks the digests, and compares their end with what is expected.
-pub(crate) async fn prove_digests<A: Archive + ?Sized>(
-    archive: &A,
+pub(crate) async fn prove_digests<F: ExportFiles + ?Sized>(
+    export: &F,
     options: &Options,
     circumstances: Circumstances,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<(Chain, Report), ReadError> {
     let mut report = empty(circumstances, options);
-    let chain = Walk::new(archive, options, progress, &mut report).run().await?;
+    let chain = Walk::new(export, options, progress, &mut report).run().await?;
     check_expectation(&chain, options, &mut report);
     report.unproven_digests = unproven(&chain, options.since);
     if let [oldest, .., newest] | [oldest @ newest] = chain.digests.as_slice() {

@@ -8,13 +8,13 @@ use domain::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    archive::{Archive, Entry, ReadError},
     breaks::{Break, BreakCode},
     chain::{Before, Chain, Lake, MAX_DIGESTS, ProvenDigest},
     examine::{Identity, examine},
+    export_files::{Entry, ExportFiles, ReadError},
     files::{BoundedFile, check_order, is_folder_marker},
     names::{DigestName, LakeName},
-    options::{MAX_CLOCK_SKEW, Options, Progress},
+    options::{MAX_VERIFIER_SKEW, Options, Progress},
     pair::{Listed, Pair},
     place::Place,
     report::{FilterUse, FoundBreaks, KeyUse, MAX_LISTED, Report},
@@ -51,8 +51,8 @@ struct Upper {
 }
 
 /// The walk along the digests.
-pub(crate) struct Walk<'a, A: Archive + ?Sized> {
-    archive: &'a A,
+pub(crate) struct Walk<'a, F: ExportFiles + ?Sized> {
+    export: &'a F,
     options: &'a Options,
     progress: &'a dyn Fn(Progress<'_>),
     report: &'a mut Report,
@@ -67,15 +67,15 @@ pub(crate) struct Walk<'a, A: Archive + ?Sized> {
     early_signatures: Vec<EarlySignature>,
 }
 
-impl<'a, A: Archive + ?Sized> Walk<'a, A> {
+impl<'a, F: ExportFiles + ?Sized> Walk<'a, F> {
     pub(crate) fn new(
-        archive: &'a A,
+        export: &'a F,
         options: &'a Options,
         progress: &'a dyn Fn(Progress<'_>),
         report: &'a mut Report,
     ) -> Self {
         Self {
-            archive,
+            export,
             options,
             progress,
             report,
@@ -121,7 +121,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         let mut listed: Vec<Listed> = Vec::new();
         let mut unknown = FoundBreaks::default();
         let mut last_name = None;
-        let mut entries = self.archive.list(DIGEST_FOLDER);
+        let mut entries = self.export.list(DIGEST_FOLDER);
         while let Some(Entry { name: file, length }) = entries.try_next().await? {
             check_order(&mut last_name, &file)?;
             let (name, is_signature) = match (DigestName::parse(&file), DigestName::parse_signature(&file)) {
@@ -150,9 +150,9 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
     }
 
     async fn walk(&mut self, listed: &[Listed]) -> Result<(), ReadError> {
-        let archive = self.archive;
+        let export = self.export;
         let mut pairs = stream::iter(listed.iter().rev().copied())
-            .map(|listed| Pair::read(archive, listed))
+            .map(|listed| Pair::read(export, listed))
             .buffered(self.options.concurrency());
         let mut upper: Option<Upper> = None;
         while let Some(pair) = pairs.try_next().await? {
@@ -411,7 +411,7 @@ impl<'a, A: Archive + ?Sized> Walk<'a, A> {
         let next = self.digests.first().and_then(|newest| newest.name.sequence.checked_add(1));
         let signatures = std::mem::take(&mut self.early_signatures);
         let candidates = signatures.iter().filter(|signature| Some(signature.name.sequence) == next).count();
-        let latest = self.report.circumstances.verified_at.saturating_add(MAX_CLOCK_SKEW);
+        let latest = self.report.circumstances.verified_at.saturating_add(MAX_VERIFIER_SKEW);
         for EarlySignature { name, fits_name } in signatures {
             let (code, detail) = if Some(name.sequence) != next {
                 (BreakCode::MissingDigest, "only its signature exists".to_owned())

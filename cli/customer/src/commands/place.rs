@@ -16,7 +16,7 @@ use futures::stream::LocalBoxStream;
 use host::Clock;
 use reqwest::Url;
 use verification::{
-    Archive, Circumstances, ClaimedOrigin, Entry, Expectation, ExpectationSource, MAX_CONCURRENCY, Options, Origin,
+    Circumstances, ClaimedOrigin, Entry, Expectation, ExpectationSource, ExportFiles, MAX_CONCURRENCY, Options, Origin,
     Place, PublicKeys, ReadError, Report, VerificationOutcome,
 };
 
@@ -129,7 +129,7 @@ impl Source {
     }
 }
 
-impl Archive for Source {
+impl ExportFiles for Source {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
         match self {
             Self::Folder(_, files) => files.list(folder),

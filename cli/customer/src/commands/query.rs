@@ -13,7 +13,7 @@ use domain::digest::DigestObject;
 use futures::TryStreamExt;
 use host::Clock;
 use terminal::grouped;
-use verification::{Archive, BESIDE, Progress, ProvenObject, Report, read_proven, verify};
+use verification::{BESIDE, ExportFiles, Progress, ProvenObject, Report, read_proven, verify};
 
 use self::duckdb::{DuckDb, TableFormat, Views};
 use super::{

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 use terminal::ColorChoice;
 use verification::{
-    Archive, BreakCode, Circumstances, Options, Place, Progress, PublicKeys, ReadError, Report, VerificationOutcome,
+    BreakCode, Circumstances, ExportFiles, Options, Place, Progress, PublicKeys, ReadError, Report, VerificationOutcome,
 };
 
 use self::repair::Repairs;
@@ -128,7 +128,7 @@ pub async fn run(arguments: &VerifyArguments, clock: &dyn Clock) -> Result<(), F
     options.since = arguments.since;
     options.whole_required = arguments.require_whole;
     options.proven_required = arguments.require_proven;
-    let verified = verify_archive(&source, &options, circumstances, list.as_ref()).await;
+    let verified = verify_export(&source, &options, circumstances, list.as_ref()).await;
     let report = verified.map_err(|error| source.failure(error))?;
     if let Some(list) = list {
         list.finish(report.outcome)?;
@@ -159,11 +159,11 @@ pub async fn verify_in_bucket(
     let circumstances = place::circumstances(place.to_string(), clock);
     options.place = Some(place);
     place::ask(Some(&Service::new(access, true)?), &mut options, None).await?;
-    verify_archive(&bucket, &options, circumstances, None).await.map_err(place::unreadable_bucket)
+    verify_export(&bucket, &options, circumstances, None).await.map_err(place::unreadable_bucket)
 }
 
-async fn verify_archive(
-    archive: &impl Archive,
+async fn verify_export(
+    export: &impl ExportFiles,
     options: &Options,
     circumstances: Circumstances,
     list: Option<&ProvenObjects>,
@@ -175,7 +175,7 @@ async fn verify_archive(
         }
         display.show(progress);
     };
-    let report = verification::verify(archive, options, circumstances, &show).await;
+    let report = verification::verify(export, options, circumstances, &show).await;
     display.finish();
     report
 }

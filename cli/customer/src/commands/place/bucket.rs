@@ -18,7 +18,7 @@ use futures::{
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde::Deserialize;
-use verification::{Archive, BESIDE, Entry, Place, ReadError};
+use verification::{BESIDE, Entry, ExportFiles, Place, ReadError};
 use zeroize::Zeroizing;
 
 use super::aws_error;
@@ -186,7 +186,7 @@ struct Reading<'a> {
     resumptions: u32,
 }
 
-impl Archive for Bucket {
+impl ExportFiles for Bucket {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
         // The token of the next page, which the first one does not have.
         stream::try_unfold(Some(None), move |token| async move {

@@ -12,7 +12,7 @@ use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
 };
-use verification::{Archive, Entry, ReadError};
+use verification::{Entry, ExportFiles, ReadError};
 
 use crate::failure::Failure;
 
@@ -38,7 +38,7 @@ impl Folder {
     }
 }
 
-impl Archive for Folder {
+impl ExportFiles for Folder {
     fn list<'a>(&'a self, folder: &'a str) -> LocalBoxStream<'a, Result<Entry, ReadError>> {
         stream::iter(Walk::new(&self.root, folder)).boxed_local()
     }

@@ -4,7 +4,7 @@ use std::{io::Read, time::Duration};
 
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
-use verification::Archive;
+use verification::ExportFiles;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::{
