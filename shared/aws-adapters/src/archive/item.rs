@@ -37,7 +37,7 @@ pub(super) fn row_key_in(shard: RegistryShard, key: &str) -> Item {
     item([(PARTITION, text(shard)), (BLOCK_ID, text(key))])
 }
 
-pub(super) fn of_row(row: &ArchiveRow) -> Item {
+pub(super) fn write_row(row: &ArchiveRow) -> Item {
     let mut found = extended(
         row_key(&row.tenant),
         [
@@ -53,12 +53,12 @@ pub(super) fn of_row(row: &ArchiveRow) -> Item {
     found
 }
 
-pub(super) fn to_row(found: &Item) -> Result<ArchiveRow, MalformedItem> {
+pub(super) fn read_row(found: &Item) -> Result<ArchiveRow, MalformedItem> {
     let attributes = Attributes(found);
     let id = |name| attributes.required(name, |text| BlockId::parse(text).ok());
     Ok(ArchiveRow {
         tenant: attributes.required(BLOCK_ID, |text| TenantId::parse(text).ok())?,
-        bucket: to_bucket(found)?,
+        bucket: read_bucket(found)?,
         archived_from: id(ARCHIVED_FROM)?,
         archived_through: id(ARCHIVED_THROUGH)?,
         segments_through: id(SEGMENTS_THROUGH)?,
@@ -69,11 +69,11 @@ pub(super) fn to_row(found: &Item) -> Result<ArchiveRow, MalformedItem> {
 }
 
 /// Returns the bucket of a row. `None`: it is from before the bucket was noted.
-pub(super) fn to_bucket(row: &Item) -> Result<Option<BucketName>, MalformedItem> {
+pub(super) fn read_bucket(row: &Item) -> Result<Option<BucketName>, MalformedItem> {
     Attributes(row).optional(BUCKET, |text| BucketName::parse(text).ok())
 }
 
-pub(super) fn of_segment(tenant: &TenantId, segment: &SegmentReference) -> Item {
+pub(super) fn write_segment(tenant: &TenantId, segment: &SegmentReference) -> Item {
     item([
         (PARTITION, text(segment_partition(tenant))),
         (BLOCK_ID, text(segment.id())),
@@ -88,7 +88,7 @@ pub(super) fn of_segment(tenant: &TenantId, segment: &SegmentReference) -> Item 
     ])
 }
 
-pub(super) fn to_segment(found: &Item) -> Result<SegmentReference, MalformedItem> {
+pub(super) fn read_segment(found: &Item) -> Result<SegmentReference, MalformedItem> {
     let attributes = Attributes(found);
     let id = |name| attributes.required(name, |text| BlockId::parse(text).ok());
     Ok(SegmentReference {
@@ -140,16 +140,16 @@ mod tests {
         for (bucket, extended_through) in [(None, None), (row().bucket, Some(BlockId::lowest_at(now())))] {
             let kept_through = extended_through.map(BlockId::next);
             let row = ArchiveRow { bucket, extended_through, kept_through, ..row() };
-            assert_eq!(to_row(&of_row(&row)), Ok(row));
+            assert_eq!(read_row(&write_row(&row)), Ok(row));
         }
     }
 
     #[test]
     fn a_segment_comes_back_from_its_item() {
         let tenant = TenantId::parse("acme").unwrap();
-        let found = of_segment(&tenant, &segment());
+        let found = write_segment(&tenant, &segment());
         assert_eq!((&found[PARTITION], &found[BLOCK_ID]), (&text("acme#archive"), &text(segment().id())));
-        assert_eq!(to_segment(&found), Ok(segment()));
+        assert_eq!(read_segment(&found), Ok(segment()));
     }
 
     /// Else a block of a tenant could be taken for a row, or the api's role, which may write to `*#15`, could write one.
@@ -165,14 +165,14 @@ mod tests {
     fn a_malformed_attribute_is_named() {
         let tenant = TenantId::parse("acme").unwrap();
         for name in [BUCKET, ARCHIVED_FROM, ARCHIVED_THROUGH, SEGMENTS_THROUGH, EXPIRES_AT] {
-            let mut bad = of_row(&row());
+            let mut bad = write_row(&row());
             bad.insert(name.to_owned(), text("x"));
-            assert_eq!(to_row(&bad).unwrap_err().attribute, name);
+            assert_eq!(read_row(&bad).unwrap_err().attribute, name);
         }
         for name in [FIRST_BLOCK, OBJECT_KEY, LENGTH, SHA256, EVENT_COUNT, BLOCKS, LEFT_OUT, EXPIRES_AT] {
-            let mut bad = of_segment(&tenant, &segment());
+            let mut bad = write_segment(&tenant, &segment());
             bad.remove(name);
-            assert_eq!(to_segment(&bad).unwrap_err().attribute, name);
+            assert_eq!(read_segment(&bad).unwrap_err().attribute, name);
         }
     }
 }

@@ -17,8 +17,8 @@ use export_engine::ports::{
 };
 
 use super::item::{
-    self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, KEPT_THROUGH, SEGMENTS_THROUGH, of_row,
-    of_segment, row_key, to_bucket, to_row, to_segment,
+    self, ARCHIVED_FROM, ARCHIVED_THROUGH, BUCKET, EXTENDED_THROUGH, KEPT_THROUGH, SEGMENTS_THROUGH, read_bucket,
+    read_row, read_segment, row_key, write_row, write_segment,
 };
 use crate::{
     dynamodb::{
@@ -92,8 +92,8 @@ impl ArchiveTable {
 }
 
 /// Returns a row, or the error that names what can't be read.
-fn read_row(found: &Item) -> Result<ArchiveRow, PortError> {
-    to_row(found).map_err(|error| {
+fn named_row(found: &Item) -> Result<ArchiveRow, PortError> {
+    read_row(found).map_err(|error| {
         let tenant = found.get(BLOCK_ID).and_then(|id| id.as_s().ok()).map_or("?", String::as_str);
         PortError::internal("read archive row", format!("the row of {tenant}: {error}")).caused_by(error)
     })
@@ -113,16 +113,16 @@ impl ArchiveRecords for ArchiveTable {
             .page(operation, &query, after.map(|position| item::row_key_in(shard, position.as_str())))
             .await?;
         let next = page.next.as_ref().map(|key| Attributes(key).text(BLOCK_ID).map(RowPosition::new));
-        Ok(ArchiveRowPage { rows: page.items.iter().map(read_row).collect(), next: next.transpose()? })
+        Ok(ArchiveRowPage { rows: page.items.iter().map(named_row).collect(), next: next.transpose()? })
     }
 
     async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {
         let found = self.table.get("dynamodb:GetItem (archive row)", row_key(tenant)).await?;
-        found.as_ref().map(read_row).transpose()
+        found.as_ref().map(named_row).transpose()
     }
 
     async fn create_archive_row(&self, row: &ArchiveRow) -> Result<bool, PortError> {
-        let put = Write::put(of_row(row)).when(Expression::new(IS_ABSENT));
+        let put = Write::put(write_row(row)).when(Expression::new(IS_ABSENT));
         Ok(self.table.write("dynamodb:PutItem (archive row)", put).await?.is_done())
     }
 
@@ -154,7 +154,7 @@ impl ArchiveRecords for ArchiveTable {
             let is_done = self.table.write(operation, update).await?.is_done();
             return Ok(if is_done { AdvanceOutcome::Done } else { AdvanceOutcome::Moved });
         };
-        let put = Write::put(of_segment(&current.tenant, segment)).when(Expression::new(IS_ABSENT));
+        let put = Write::put(write_segment(&current.tenant, segment)).when(Expression::new(IS_ABSENT));
         let mut transaction = Transaction::new(operation);
         let row = transaction.push(update.part(&self.table.name))?;
         transaction.push(put.part(&self.table.name))?;
@@ -195,7 +195,7 @@ impl ArchiveRecords for ArchiveTable {
             .with("first", text(range.first));
         let page = self.table.page(operation, &Query::new(key).limit(PAGE_SEGMENTS), None).await?;
         let segments = page.items.iter().map(|found| {
-            to_segment(found).map_err(|error| {
+            read_segment(found).map_err(|error| {
                 PortError::internal(operation, format!("an item of {partition}: {error}")).caused_by(error)
             })
         });
@@ -218,7 +218,7 @@ impl ArchiveReset for ArchiveTable {
             .with("partition", text(RegistryShard::of(tenant)))
             .with("tenant", text(tenant));
         let page = self.table.page(operation, &Query::new(key).project(BUCKET_PROJECTION).limit(1), None).await?;
-        let found = page.items.first().map(to_bucket).transpose();
+        let found = page.items.first().map(read_bucket).transpose();
         let found =
             found.map_err(|error| PortError::internal(operation, format!("{tenant}: {error}")).caused_by(error))?;
         Ok(found.flatten())

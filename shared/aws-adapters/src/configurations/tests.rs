@@ -156,7 +156,7 @@ fn event_of(write: &TransactWriteItem) -> serde_json::Value {
     assert_eq!(put.table_name(), "Events");
     assert_eq!(put.condition_expression(), Some("attribute_not_exists(#partition)"));
     assert_eq!(put.item()[event_item::PARTITION], text("acme#15"));
-    let block = event_item::to_block(put.item().clone()).unwrap();
+    let block = event_item::read_block(put.item().clone()).unwrap();
     block.check(&key().tenant_id).unwrap();
     assert_eq!(block.id.timestamp(), stamp().at);
     serde_json::from_slice(&block.inflate().unwrap()).unwrap()

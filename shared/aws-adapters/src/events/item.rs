@@ -36,7 +36,7 @@ pub(super) const QUOTA_PARTITION_SUFFIX: &str = "#quota";
 
 /// Returns the item of a block.
 #[must_use]
-pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, expires_at: Timestamp) -> Item {
+pub fn write_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, expires_at: Timestamp) -> Item {
     item([
         (PARTITION, text(partition_key(tenant, shard))),
         (BLOCK_ID, text(block.id)),
@@ -54,8 +54,8 @@ pub fn of_block(tenant: &TenantId, shard: Shard, block: &StoredBlock, expires_at
 /// Returns the block of an item, not yet [checked](StoredBlock::check).
 ///
 /// # Errors
-/// [`MalformedItem`] names the first attribute that differs from what [`of_block`] writes.
-pub fn to_block(mut item: Item) -> Result<StoredBlock, MalformedItem> {
+/// [`MalformedItem`] names the first attribute that differs from what [`write_block`] writes.
+pub fn read_block(mut item: Item) -> Result<StoredBlock, MalformedItem> {
     let deflate = take_bytes(&mut item, BLOCK)?;
     let attributes = Attributes(&item);
     Ok(StoredBlock {
@@ -74,9 +74,9 @@ pub fn to_block(mut item: Item) -> Result<StoredBlock, MalformedItem> {
 ///
 /// # Errors
 /// [`MalformedItem`] if the ID itself is malformed: a gap without an ID could not be stated.
-pub fn to_stored_item(item: Item) -> Result<StoredItem, MalformedItem> {
+pub fn read_stored_item(item: Item) -> Result<StoredItem, MalformedItem> {
     let id = read_id(&item)?;
-    Ok(match to_block(item) {
+    Ok(match read_block(item) {
         Ok(block) => StoredItem::Block(block),
         Err(error) => StoredItem::Malformed { id, detail: error.to_string() },
     })
@@ -104,10 +104,10 @@ mod tests {
         let tenant = TenantId::parse("acme").unwrap();
         let block = block(&tenant);
         let expires_at = Timestamp::parse("2026-12-07T01:02:03.004Z").unwrap();
-        let item = of_block(&tenant, Shard::new(3).unwrap(), &block, expires_at);
+        let item = write_block(&tenant, Shard::new(3).unwrap(), &block, expires_at);
         assert_eq!(item[PARTITION], AttributeValue::S("acme#03".to_owned()));
         assert_eq!(item[EXPIRES_AT], number(expires_at.as_seconds()));
-        let read = to_block(item).unwrap();
+        let read = read_block(item).unwrap();
         assert_eq!(read, block);
         assert_eq!(read.check(&tenant), Ok(()));
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_malformed_attribute_is_named() {
         let tenant = TenantId::parse("acme").unwrap();
-        let good = of_block(&tenant, Shard::new(3).unwrap(), &block(&tenant), Timestamp::EPOCH);
+        let good = write_block(&tenant, Shard::new(3).unwrap(), &block(&tenant), Timestamp::EPOCH);
         for attribute in
             [BLOCK_ID, BLOCK, EVENT_COUNT, RAW_LENGTH, CRC32, CRC32C, OLDEST_EVENT_TIMESTAMP, NEWEST_EVENT_TIMESTAMP]
         {
@@ -123,7 +123,7 @@ mod tests {
                 let mut item = good.clone();
                 item.remove(attribute);
                 item.extend(bad.map(|value| (attribute.to_owned(), value)));
-                assert_eq!(to_block(item), Err(MalformedItem { attribute }));
+                assert_eq!(read_block(item), Err(MalformedItem { attribute }));
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! The SDK builds a map of owned names and values for every item, which takes a third of an export's processor time. This
 //! reader takes the blocks from the JSON text. It knows one spelling: compact JSON without escapes, and items with the
-//! attributes of [`item::of_block`](super::item::of_block) in any order. It refuses everything else, which the SDK then reads.
+//! attributes of [`item::write_block`](super::item::write_block) in any order. It refuses everything else, which the SDK
+//! then reads.
 
 use std::str::FromStr;
 

@@ -47,7 +47,7 @@ fn to_block_page(
     let (items, is_last) = match page {
         DirectPage::Direct(page) => (page.blocks.into_iter().map(StoredItem::Block).collect(), page.is_last),
         DirectPage::Sdk(page) => {
-            let items = page.items.into_iter().map(item::to_stored_item).collect::<Result<Vec<_>, _>>();
+            let items = page.items.into_iter().map(item::read_stored_item).collect::<Result<Vec<_>, _>>();
             let items = items.map_err(|error| {
                 PortError::internal(READ_BLOCK, format!("an item of {partition}: {error}")).caused_by(error)
             })?;

@@ -97,7 +97,8 @@ impl VolumeReader {
             let page = self.table.page("dynamodb:Query (volume)", &query, after).await?;
             for found in &page.items {
                 // A corrupt block has a runbook of its own; it must not hide the others.
-                volume = volume.add(of_block(found).unwrap_or(StoredVolume { unreadable: 1, ..StoredVolume::EMPTY }));
+                volume =
+                    volume.add(read_volume(found).unwrap_or(StoredVolume { unreadable: 1, ..StoredVolume::EMPTY }));
             }
             after = page.next;
             if after.is_none() {
@@ -108,7 +109,7 @@ impl VolumeReader {
     }
 }
 
-fn of_block(found: &Item) -> Result<StoredVolume, MalformedItem> {
+fn read_volume(found: &Item) -> Result<StoredVolume, MalformedItem> {
     let attributes = Attributes(found);
     Ok(StoredVolume {
         blocks: 1,

@@ -151,7 +151,7 @@ fn block_part(
     block: &StoredBlock,
     expires_at: Timestamp,
 ) -> Result<TransactWriteItem, BuildError> {
-    let item = item::of_block(tenant, shard, block, expires_at);
+    let item = item::write_block(tenant, shard, block, expires_at);
     Write::put(item).when(Expression::new(IS_ABSENT)).returning_found().part(table)
 }
 
@@ -162,7 +162,7 @@ fn record_part(
     stamp: Timestamp,
 ) -> Result<TransactWriteItem, BuildError> {
     let is_free = Expression::new(IS_ABSENT_OR_EXPIRED).with("now", seconds(stamp));
-    Write::put(item_of_record(tenant, record, stamp)).when(is_free).returning_found().part(table)
+    Write::put(write_record(tenant, record, stamp)).when(is_free).returning_found().part(table)
 }
 
 /// Puts blocks and records, and never reads.
@@ -228,7 +228,7 @@ impl EventWriter {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item::of_block(tenant, shard, block, expires_at)))
+            .set_item(Some(item::write_block(tenant, shard, block, expires_at)))
             .condition_expression(IS_ABSENT)
             .expression_attribute_names("#partition", PARTITION)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -288,7 +288,7 @@ impl EventWriter {
     }
 }
 
-fn item_of_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestamp) -> Item {
+fn write_record(tenant: &TenantId, record: &IdempotencyRecord, stamp: Timestamp) -> Item {
     item([
         (PARTITION, text(format_args!("{tenant}{IDEMPOTENCY_PARTITION_SUFFIX}"))),
         (BLOCK_ID, text(&record.key_hash)),

@@ -266,7 +266,7 @@ impl<'a> Store<'a> {
         for placed in file.placed(window.from(), WRITE_SHARDS)? {
             let placed = placed?;
             let expires_at = placed.block.id.timestamp().saturating_add(RETENTION);
-            let item = item::of_block(&tenant, placed.shard, &placed.block, expires_at);
+            let item = item::write_block(&tenant, placed.shard, &placed.block, expires_at);
             let put = PutRequest::builder().set_item(Some(item)).build()?;
             batch.push(WriteRequest::builder().put_request(put).build());
             if batch.len() == MAX_BATCH_ITEMS {

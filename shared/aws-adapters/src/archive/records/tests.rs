@@ -58,7 +58,7 @@ async fn a_malformed_key_at_the_end_of_a_page_hides_no_row() {
     let tenants = ["acme", "initech", "umbrella"].map(|name| TenantId::parse(name).unwrap());
     let bucket = BucketName::parse("archive").unwrap();
     let row = |tenant: &TenantId| {
-        of_row(&ArchiveRow::new(tenant.clone(), bucket.clone(), now(), Duration::ZERO, &ArchiveTimes::PRODUCTION))
+        write_row(&ArchiveRow::new(tenant.clone(), bucket.clone(), now(), Duration::ZERO, &ArchiveTimes::PRODUCTION))
     };
     let malformed = ["b#", "c#", "d ", "z#"].map(|key| item([(PARTITION, text(shard)), (BLOCK_ID, text(key))]));
     let (table, _) = table(tenants.iter().map(row).chain(malformed).collect());

@@ -67,7 +67,7 @@ fn counter(items: Vec<Item>) -> (EventCounter, Arc<Mutex<usize>>) {
 
 fn stored(shard: u8, millisecond: u64, events: usize) -> Item {
     let block = block(block_id(millisecond), events);
-    item::of_block(&tenant(), Shard::new(shard).unwrap(), &block, Timestamp::MAX)
+    item::write_block(&tenant(), Shard::new(shard).unwrap(), &block, Timestamp::MAX)
 }
 
 fn backlog(events: u64, oldest: Option<u64>, is_complete: bool) -> Backlog {
@@ -80,7 +80,7 @@ async fn all_shards_are_counted_from_the_first_block_on() {
         .flat_map(|shard| (0..3_u64).map(move |number| stored(shard, 100 * u64::from(shard) + number, 2)))
         .collect();
     let other = TenantId::parse("acme2").unwrap();
-    items.push(item::of_block(&other, Shard::new(3).unwrap(), &block(block_id(5_000), 1_000), Timestamp::MAX));
+    items.push(item::write_block(&other, Shard::new(3).unwrap(), &block(block_id(5_000), 1_000), Timestamp::MAX));
     let (counter, queries) = counter(items);
     let firsts = [block_id(0), block_id(701), block_id(701), block_id(1_503), block_id(700)];
     let backlogs = counter.count_from(&tenant(), &firsts, NOW).await.unwrap();

@@ -55,7 +55,7 @@ fn contents(page: BlockPage) -> Contents {
 
 /// The members of an item of a block, each with its name.
 fn members(block: &StoredBlock) -> Vec<String> {
-    let attributes = item::of_block(&tenant(), Shard::new(3).unwrap(), block, Timestamp::MAX);
+    let attributes = item::write_block(&tenant(), Shard::new(3).unwrap(), block, Timestamp::MAX);
     let mut members: Vec<_> = attributes.iter().map(|(name, value)| format!("\"{name}\":{}", json(value))).collect();
     members.sort();
     members

@@ -178,7 +178,7 @@ async fn one_block_is_put_where_there_is_none() {
     assert_eq!(requests[0].operation, "PutItem");
     let body = &requests[0].body;
     assert_eq!(body["ConditionExpression"], IS_ABSENT);
-    assert_eq!(body["Item"], wire_form(&item::of_block(&tenant(), shard(), &blocks[0], expires_at())));
+    assert_eq!(body["Item"], wire_form(&item::write_block(&tenant(), shard(), &blocks[0], expires_at())));
     assert!(body.get("ReturnValues").is_none(), "that would need more than the right to put");
 }
 
@@ -204,7 +204,7 @@ async fn several_blocks_and_a_record_are_one_transaction() {
 #[tokio::test]
 async fn an_attempt_whose_answer_was_lost_counts() {
     let blocks = blocks(2, now());
-    let stored = |block| wire_form(&item::of_block(&tenant(), shard(), block, expires_at()));
+    let stored = |block| wire_form(&item::write_block(&tenant(), shard(), block, expires_at()));
     let lost = failure(500, "InternalServerError", &json!({}));
     let again = failure(400, "ConditionalCheckFailedException", &json!({"Item": stored(&blocks[0])}));
     let (outcome, requests) = write(vec![lost, again], &blocks[..1], &[]).await;
@@ -231,7 +231,7 @@ async fn an_attempt_whose_answer_was_lost_counts() {
 #[tokio::test]
 async fn a_key_answers_the_same_again_and_refuses_another_body() {
     let blocks = blocks(1, now());
-    let existing = wire_form(&item_of_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
+    let existing = wire_form(&write_record(&tenant(), &IdempotencyRecord { accepted: 9, ..record() }, now()));
     let reasons = json!([{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": existing}]);
     let (outcome, _) = write(vec![cancelled(&reasons)], &blocks, &[record()]).await;
     assert_eq!(outcome, Ok(StoreOutcome::AcceptedBefore(vec![AcceptedBefore { index: 0, accepted: 9 }])));
@@ -245,7 +245,7 @@ async fn a_key_answers_the_same_again_and_refuses_another_body() {
 async fn of_several_records_those_are_named_that_were_there() {
     let blocks = blocks(2, now());
     let records = ["a", "b", "c"].map(|key| IdempotencyRecord { key_hash: key.to_owned(), ..record() });
-    let known = |record: &IdempotencyRecord| wire_form(&item_of_record(&tenant(), record, now()));
+    let known = |record: &IdempotencyRecord| wire_form(&write_record(&tenant(), record, now()));
     let none = || json!({"Code": "None"});
     let failed = |record| json!({"Code": "ConditionalCheckFailed", "Item": known(record)});
     let reasons = json!([none(), none(), failed(&records[0]), none(), failed(&records[2])]);
