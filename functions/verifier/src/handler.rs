@@ -11,7 +11,7 @@ use domain::{
     connection_test::{ConnectionTestOutcome, ConnectionTestRequest},
 };
 use export_engine::{
-    connection_test::{ConnectionTest, TestOutcome, TestWatch},
+    connection_test::{ConnectionTest, TestWatch, TestedConnection},
     ports::{ConfigurationStore, Connector, PortError, TestProgressStore},
 };
 use host::{Clock, Timer};
@@ -87,7 +87,7 @@ impl<S: ConfigurationStore + TestProgressStore, N: Connector, K: Clock + Timer> 
             ConnectionTestRequest::Candidate { candidate } => {
                 let stored = self.configurations.load(&candidate.key).await?;
                 let Some(would_be) = stored.and_then(|stored| candidate.applied_to(stored)) else { return Ok(None) };
-                let TestOutcome { connection, user_arn } = test.try_out(&would_be, TEST_BUDGET, watch).await?;
+                let TestedConnection { connection, user_arn } = test.try_out(&would_be, TEST_BUDGET, watch).await?;
                 Ok(ConnectionTestOutcome::of(connection, user_arn))
             }
         }

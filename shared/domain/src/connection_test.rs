@@ -135,7 +135,7 @@ impl Candidate {
     }
 }
 
-/// The outcome of a connection test, as the verifier returns it.
+/// The outcome of a connection test, as the verifier returns it to whoever requested the test. None is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "VerifierFields", into = "VerifierFields")]
 pub enum ConnectionTestOutcome {

@@ -36,9 +36,10 @@ const ASSUME_ROLE_WAIT: Duration = Duration::from_secs(2);
 /// The age from which a run repeats a successful test: a trust policy can be opened at any time.
 pub const TEST_VALIDITY: Duration = Duration::from_hours(24);
 
-/// The outcome of a test.
+/// A tested connection as it is stored. The user is known also if the test failed: the missing bucket policy has to name
+/// it. The verifier returns it as a `ConnectionTestOutcome`, in which only a success has a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestOutcome {
+pub struct TestedConnection {
     pub connection: Connection,
     /// The owner of the access key, if there is one and AWS accepted it.
     pub user_arn: Option<UserArn>,
@@ -80,7 +81,7 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         watch: &impl TestWatch,
     ) -> Result<Option<Connection>, PortError> {
         let Some(configuration) = self.configurations.load(key).await? else { return Ok(None) };
-        let TestOutcome { connection, user_arn } = self.try_out(&configuration, budget, watch).await?;
+        let TestedConnection { connection, user_arn } = self.try_out(&configuration, budget, watch).await?;
         self.configurations.store_connection(key, configuration.version, &connection, user_arn.as_ref()).await?;
         Ok(Some(connection))
     }
@@ -94,11 +95,10 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         configuration: &ExportConfiguration,
         budget: Duration,
         watch: &impl TestWatch,
-    ) -> Result<TestOutcome, PortError> {
+    ) -> Result<TestedConnection, PortError> {
         watch.started(configuration);
         let test = pin!(async {
             match self.connect_patiently(configuration).await {
-                // The user is returned even if the rest fails: the missing bucket policy has to name it.
                 Ok(Connected { sink, user_arn }) => (self.check_with(&sink, configuration, watch).await, user_arn),
                 Err(error) => (Err(error), None),
             }
@@ -113,7 +113,10 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
         let outcome = outcome.map_err(|error| unless_answered_before(error, configuration));
         let writer = user_arn.as_ref().map(UserArn::account).or_else(|| configuration.writer_account());
         let scope = AccountScope::of(&configuration.destination, writer);
-        Ok(TestOutcome { connection: connection_after(outcome, configuration, scope, self.clock.now())?, user_arn })
+        Ok(TestedConnection {
+            connection: connection_after(outcome, configuration, scope, self.clock.now())?,
+            user_arn,
+        })
     }
 
     /// Tests everything that an export needs, and stores nothing.
