@@ -5,8 +5,11 @@ use aws_adapters::{
     configurations::{ConfigurationTable, OverviewPage, OverviewPosition},
     events::volume::{StoredVolume, VolumeReader},
 };
-use domain::{archive::RegistryShard, export_run::BlockRange, tenant::TenantId, time::Timestamp};
-use export_engine::ports::{ArchiveRecords, ErrorKind, PortError};
+use domain::{export_run::BlockRange, tenant::TenantId, time::Timestamp};
+use export_engine::{
+    archive::for_each_row,
+    ports::{ErrorKind, PortError},
+};
 
 use super::{
     Aws,
@@ -63,17 +66,8 @@ impl Archives for Aws {
         let table = ArchiveTable::new(self.dynamodb.clone(), stack.id_of(Table::AuditEventsTable)?.to_owned());
         let bucket = stack.archive_bucket()?;
         let mut standing = ArchiveStanding::default();
-        for shard in RegistryShard::all() {
-            let mut after = None;
-            loop {
-                let page = table.archive_rows(shard, after.as_ref()).await.map_err(stored(Call::QueryEvents))?;
-                page.rows.into_iter().for_each(|row| standing.add(row.ok(), &bucket, now));
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
+        let read = for_each_row(&table, 0, |row| standing.add(row.ok(), &bucket, now)).await;
+        read.map_err(stored(Call::QueryEvents))?;
         Ok(standing)
     }
 }

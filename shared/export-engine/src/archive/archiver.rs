@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use domain::{
-    archive::{ArchiveRow, ArchiveTimes, DayClass, RegistryShard, SegmentReference, segment_key},
+    archive::{ArchiveRow, ArchiveTimes, DayClass, SegmentReference, segment_key},
     block::BlockId,
     configuration::bucket::BucketName,
     digest::Hex32,
@@ -18,6 +18,7 @@ use host::Clock;
 
 use super::{
     reader::{check_bucket, damaged, first_segment, uncounted},
+    registry::for_each_row,
     segment::{NextSegment, read_segment},
 };
 use crate::{
@@ -143,37 +144,23 @@ where
     }
 
     async fn due_rows(&self, random: u128, outcome: &mut ArchiveOutcome) -> Result<Waiting, PortError> {
-        let shards: Vec<_> = RegistryShard::all().collect();
-        let start = usize::try_from(random % shards.len().max(1) as u128).unwrap_or(0);
-        let (later, earlier) = shards.split_at(start.min(shards.len()));
         let mut due = Waiting::new();
-        for shard in earlier.iter().chain(later) {
-            let mut after = None;
-            loop {
-                let page = self.records.archive_rows(*shard, after.as_ref()).await?;
-                for row in page.rows {
-                    match row.and_then(|row| possible(row, self.clock.now())) {
-                        Ok(row) if row.is_due(self.settled_end(), &self.settings.times) => {
-                            due.insert((0, row.archived_through, row.tenant.clone()), row);
-                            if due.len() > MAX_TENANTS {
-                                due.pop_last();
-                                outcome.is_complete = false;
-                            }
-                        }
-                        Ok(_) => {}
-                        Err(error) => {
-                            outcome.failed += 1;
-                            tracing::error!(%error, alarm = ARCHIVE_DAMAGED,
-                                "a registry row can't be read: its tenant is not archived");
-                        }
-                    }
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
+        let take = |row: Result<ArchiveRow, PortError>| match row.and_then(|row| possible(row, self.clock.now())) {
+            Ok(row) if row.is_due(self.settled_end(), &self.settings.times) => {
+                due.insert((0, row.archived_through, row.tenant.clone()), row);
+                if due.len() > MAX_TENANTS {
+                    due.pop_last();
+                    outcome.is_complete = false;
                 }
             }
-        }
+            Ok(_) => {}
+            Err(error) => {
+                outcome.failed += 1;
+                tracing::error!(%error, alarm = ARCHIVE_DAMAGED,
+                    "a registry row can't be read: its tenant is not archived");
+            }
+        };
+        for_each_row(self.records, random, take).await?;
         outcome.tenants = due.len() as u64;
         Ok(due)
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::ready, time::Duration};
 
 use domain::{
-    archive::{ArchiveRow, ArchiveTimes, RegistryShard},
+    archive::{ArchiveRow, ArchiveTimes},
     block::{BlockId, Shard},
     export_run::BlockRange,
     retention::RetentionHistory,
@@ -12,6 +12,7 @@ use domain::{
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
 use host::Clock;
 
+use super::registry::for_each_row;
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
     ports::{ArchiveRecords, BlockExpiry, PortError},
@@ -40,7 +41,7 @@ pub struct RescueSettings {
     pub deadline: Timestamp,
 }
 
-/// The rescue, over its ports. It works without the archiver and shares no code with it.
+/// The rescue, over its ports. It works without the archiver, and shares with it only the reading of the registry.
 #[derive(Debug)]
 pub struct Rescue<'a, R, E, K> {
     pub records: &'a R,
@@ -156,39 +157,27 @@ where
 
     /// Reads the whole registry before anything is rescued, so that the order is not that of the registry.
     async fn read_rows(&self, random: u128, outcome: &mut RescueOutcome) -> Result<BTreeMap<Turn, Work>, PortError> {
-        let shards: Vec<_> = RegistryShard::all().collect();
-        let start = usize::try_from(random % shards.len().max(1) as u128).unwrap_or(0);
-        let (later, earlier) = shards.split_at(start.min(shards.len()));
         let (mut waiting, mut number) = (BTreeMap::new(), 0);
-        for shard in earlier.iter().chain(later) {
-            let mut after = None;
-            loop {
-                let page = self.records.archive_rows(*shard, after.as_ref()).await?;
-                for row in page.rows {
-                    outcome.tenants += 1;
-                    number += 1;
-                    match row {
-                        Ok(row) => {
-                            let Some(work) = self.work(row, outcome) else { continue };
-                            waiting.insert((0, work.range.first, number), work);
-                        }
-                        Err(error) => {
-                            tracing::error!(%error, "a registry row can't be read: its tenant is not rescued");
-                            outcome.failed += 1;
-                            outcome.is_complete = false;
-                        }
-                    }
-                    if waiting.len() > MAX_TENANTS {
-                        waiting.pop_last();
-                        outcome.is_complete = false;
-                    }
+        let take = |row| {
+            outcome.tenants += 1;
+            number += 1;
+            match row {
+                Ok(row) => {
+                    let Some(work) = self.work(row, outcome) else { return };
+                    waiting.insert((0, work.range.first, number), work);
                 }
-                after = page.next;
-                if after.is_none() {
-                    break;
+                Err(error) => {
+                    tracing::error!(%error, "a registry row can't be read: its tenant is not rescued");
+                    outcome.failed += 1;
+                    outcome.is_complete = false;
                 }
             }
-        }
+            if waiting.len() > MAX_TENANTS {
+                waiting.pop_last();
+                outcome.is_complete = false;
+            }
+        };
+        for_each_row(self.records, random, take).await?;
         Ok(waiting)
     }
 

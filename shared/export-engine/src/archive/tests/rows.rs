@@ -8,6 +8,8 @@ pub(super) struct Rows {
     table: Mutex<BTreeMap<TenantId, ArchiveRow>>,
     /// True if the first shard has a row that can't be read.
     pub(super) has_unreadable: bool,
+    /// True if there is always another page.
+    pub(super) is_endless: bool,
     /// The tenants whose archive was moved, in order.
     pub(super) moved: Mutex<Vec<TenantId>>,
 }
@@ -33,7 +35,10 @@ impl ArchiveRecords for Rows {
         let of_shard = self.all().into_iter().filter(|row| RegistryShard::of(&row.tenant) == shard).map(Ok);
         let is_first = RegistryShard::all().next() == Some(shard);
         let unreadable = (self.has_unreadable && is_first).then(|| Err(PortError::internal("test", "malformed")));
-        Ok(ArchiveRowPage { rows: of_shard.chain(unreadable).collect(), next: None })
+        Ok(ArchiveRowPage {
+            rows: of_shard.chain(unreadable).collect(),
+            next: self.is_endless.then(|| RowPosition::new("acme".to_owned())),
+        })
     }
 
     async fn archive_row(&self, tenant: &TenantId) -> Result<Option<ArchiveRow>, PortError> {

@@ -154,3 +154,28 @@ async fn a_row_that_can_not_be_read_is_counted_and_stops_no_other_tenant() {
     // The alarm `SweepIncompleteAlarm` is about both.
     assert_eq!((outcome.tenants, outcome.rescued, outcome.failed, outcome.is_complete), (2, 1, 1, false));
 }
+
+#[tokio::test]
+async fn a_registry_without_an_end_is_an_error() {
+    let mut rows = Rows::new([]);
+    (rows.is_endless, rows.has_unreadable) = (true, true);
+    let mut pages = 0;
+    let error = for_each_row(&rows, 0, |_| pages += 1).await.unwrap_err();
+    assert_eq!((error.kind, pages), (ErrorKind::Internal, MAX_ROW_PAGES));
+}
+
+#[tokio::test]
+async fn the_registry_is_read_from_a_random_shard_on() {
+    let names: Vec<_> = (0..64).map(|number| format!("tenant-{number}")).collect();
+    let rows = Tenants::behind(names.into_iter().map(|name| (name, 1)), false).registry;
+    let read = async |random| {
+        let mut shards = Vec::new();
+        for_each_row(&rows, random, |row| shards.push(RegistryShard::of(&row.unwrap().tenant))).await.unwrap();
+        shards
+    };
+    let (mut rotated, in_order) = (read(21).await, read(0).await);
+    assert!(in_order.is_sorted() && !rotated.is_sorted());
+    assert_eq!(RegistryShard::all().nth(21 % 16), rotated.first().copied());
+    rotated.sort_unstable();
+    assert_eq!(rotated, in_order);
+}
