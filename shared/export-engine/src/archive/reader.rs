@@ -105,7 +105,7 @@ where
     }
 
     async fn archived_page(&self, tenant: &TenantId, range: BlockRange) -> Result<BlockPage, PortError> {
-        let listed = self.records.segments(tenant, range).await?;
+        let listed = listed_segments(&self.records, tenant, range).await?;
         // The object of a reference that has expired may be gone already.
         let now = self.clock.now();
         let kept: Vec<_> = listed.iter().filter(|segment| segment.expires_at > now).collect();
@@ -324,6 +324,19 @@ pub(super) fn check_bucket(row: &ArchiveRow, present: &BucketName) -> Result<(),
     })
 }
 
+/// Returns the references to the first segments of a range. One that can't be read raises the alarm.
+async fn listed_segments(
+    records: &impl ArchiveRecords,
+    tenant: &TenantId,
+    range: BlockRange,
+) -> Result<Vec<SegmentReference>, PortError> {
+    records.segments(tenant, range).await.inspect_err(|error| {
+        if error.kind == ErrorKind::Internal {
+            tracing::error!(%tenant, %error, alarm = ARCHIVE_DAMAGED, "a reference to a segment can't be read");
+        }
+    })
+}
+
 /// Returns the first segment that covers some of the range and has not expired. Time to live may not have deleted earlier ones yet.
 pub(super) async fn first_segment(
     records: &impl ArchiveRecords,
@@ -333,7 +346,7 @@ pub(super) async fn first_segment(
 ) -> Result<Option<SegmentReference>, PortError> {
     let mut rest = range;
     while !rest.is_empty() {
-        let listed = records.segments(tenant, rest).await?;
+        let listed = listed_segments(records, tenant, rest).await?;
         let Some(last) = listed.last() else { break };
         rest.first = last.covers.end;
         if let Some(kept) = listed.into_iter().find(|segment| segment.expires_at > now) {

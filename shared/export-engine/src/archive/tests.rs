@@ -56,6 +56,8 @@ struct State {
     /// The row that the next read gets, because it was moved right after.
     stale_row: Option<ArchiveRow>,
     references: BTreeMap<BlockId, SegmentReference>,
+    /// The error of reading the references, if there is one.
+    unreadable_references: Option<PortError>,
     objects: BTreeMap<String, Bytes>,
     known: Vec<KnownCorruptBlock>,
     recorded: Vec<BlockId>,
@@ -261,6 +263,9 @@ impl ArchiveRecords for Store {
 
     async fn segments(&self, _tenant: &TenantId, range: BlockRange) -> Result<Vec<SegmentReference>, PortError> {
         let state = self.lock();
+        if let Some(error) = &state.unreadable_references {
+            return Err(error.clone());
+        }
         let from = state.references.range(range.first..).map(|(_, reference)| reference.clone());
         Ok(from.take_while(|reference| reference.covers.first < range.end).take(PAGE).collect())
     }

@@ -206,3 +206,24 @@ async fn a_late_rescue_that_runs_out_of_time_keeps_everything_in_the_end() {
     }
     panic!("the rescue never ends");
 }
+
+/// A request that failed says nothing about the archive.
+#[tokio::test]
+async fn a_malformed_reference_raises_the_alarm_of_a_damaged_archive() {
+    let (store, now) = archived().await;
+    store.set_now(now.saturating_add(HOUR * 3));
+    let created = created(now.saturating_add(HOUR * 3));
+    let malformed = PortError::internal("dynamodb:Query (segments)", "an item of acme#archive: malformed");
+    let lost = PortError::transient("dynamodb:Query (segments)", "lost");
+    for (error, expected) in [(malformed, vec![ARCHIVE_DAMAGED.to_owned()]), (lost, vec![])] {
+        store.lock().unreadable_references = Some(error.clone());
+        let alarms = AlarmLines::default();
+        assert_eq!(alarms.of(read(&store.source(), from_start(now))).await, Err(error));
+        assert_eq!(alarms.taken(), expected);
+        // The archiver looks for segments before the start of an archive that has none.
+        let counted = store.lock().row.replace(created.clone());
+        let outcome = alarms.of(store.archiver().run(0)).await.unwrap();
+        assert_eq!((outcome.failed, alarms.taken()), (1, expected));
+        store.lock().row = counted;
+    }
+}
