@@ -8,7 +8,7 @@ use domain::{
     time::Timestamp,
 };
 
-use super::{engine::EnginePorts, leased_run::LeasedRun, objects::ObjectsOutcome};
+use super::{engine::EnginePorts, leased_run::LeasedRun, losses::WindowCorruptBlocks, objects::ObjectsOutcome};
 use crate::{
     alarms::RETENTION_GAP,
     connection_test::ConnectionTest,
@@ -28,40 +28,36 @@ pub(super) enum WindowsOutcome {
     Elsewhere,
 }
 
+/// The outcome of exporting one window.
+enum WindowOutcome {
+    Completed,
+    /// Nothing of it was delivered: another window replaces it, from the same block on.
+    Abandoned(Box<Plan>),
+    /// The slice is over, or a person has edited the configuration.
+    Interrupted,
+}
+
+/// The terms that new windows of a run share.
+struct Terms {
+    encoding: Encoding,
+    encoder_version: u32,
+    through: Timestamp,
+    /// The earliest time that was just found must not be a gap a moment later.
+    retention_floor: Timestamp,
+}
+
 impl<P: EnginePorts> LeasedRun<'_, P> {
     /// Exports the open window if there is one, then the rest up to `through`.
     pub(super) async fn export_through(&mut self, through: Timestamp) -> Result<WindowsOutcome, PortError> {
-        let (runs, configuration) = (self.engine.runs, self.configuration);
-        let destination = &configuration.destination;
-        let passing = |error| as_passing(error, &destination.site);
-        let (encoders, encoding) = (self.engine.encoders, configuration.encoding());
+        let encoders = self.engine.encoders;
+        let encoding = self.configuration.encoding();
         let Some(encoder_version) = encoders.current(&encoding) else {
             return Ok(WindowsOutcome::Elsewhere);
         };
-        // One floor for all windows of the loop: the earliest time that was just found must not be a gap a moment later.
-        let retention_floor = self.retention_floor();
-        // The window that replaces an abandoned one makes the same objects of the same blocks: if the destination was edited
-        // back, one of them may be in the bucket.
-        let mut abandoned: Option<Plan> = None;
+        let terms = Terms { encoding, encoder_version, through, retention_floor: self.retention_floor() };
+        let mut abandoned = None;
         loop {
-            self.state.begin_at_earliest(configuration, retention_floor);
-            let limits = encoders.limits(&encoding, self.engine.settings.limits);
-            let Encoding { filter, ocsf, .. } = &encoding;
-            let new_plan = || Plan {
-                destination: destination.clone(),
-                encoder_version,
-                filter: filter.clone(),
-                ocsf: ocsf.clone(),
-                limits,
-            };
-            let plan = || {
-                let abandoned = abandoned.take().filter(|plan| plan.encoding().as_ref() == Some(&encoding));
-                Plan { destination: destination.clone(), ..abandoned.unwrap_or_else(new_plan) }
-            };
-            let now = self.now();
-            let Some(mut window) = self.state.window_through(configuration, through, retention_floor, now, plan) else {
-                return Ok(WindowsOutcome::Done);
-            };
+            let Some(window) = self.next_window(&terms, &mut abandoned) else { return Ok(WindowsOutcome::Done) };
             if self.is_slice_over() {
                 return Ok(WindowsOutcome::Unfinished);
             }
@@ -69,57 +65,92 @@ impl<P: EnginePorts> LeasedRun<'_, P> {
             if window.plan.encoding().is_some_and(|encoding| !encoders.makes(&encoding)) {
                 return Ok(WindowsOutcome::Elsewhere);
             }
-            let corrupt = self.corrupt_blocks(&window).await?;
-            if !corrupt.is_announced {
-                window = window.skipping(corrupt.skipped);
+            match self.export_window(window).await? {
+                WindowOutcome::Completed => {}
+                WindowOutcome::Abandoned(plan) => abandoned = Some(*plan),
+                WindowOutcome::Interrupted => return Ok(WindowsOutcome::Unfinished),
             }
-            // Stored before the connection test: a run that can't connect counts as an attempt as well.
-            let is_resumed = self.state.window.is_some();
-            if is_resumed {
-                window = window.taken_up_again();
-                self.store_window(&window).await?;
-            }
-            self.test_connection_if_due().await?;
-            // A digest that an earlier run sealed stays as it is, and so does its end.
-            let sealed = if is_resumed {
-                runs.digest(self.lease, window.id.sequence).await?
-            } else {
-                self.store_window(&window).await?;
-                None
-            };
-            let end = if let Some(sealed) = &sealed {
-                Some(sealed.end_block)
-            } else if corrupt.is_announced {
-                window.delivered_end()
-            } else if window.plan.destination.is_same_place(destination) {
-                match self.export_objects(&mut window, &corrupt.expected).await.map_err(passing)? {
-                    ObjectsOutcome::Ended(end) => end,
-                    ObjectsOutcome::Interrupted => return Ok(WindowsOutcome::Unfinished),
-                }
-            } else {
-                // The destination was edited: the window ends with the objects in the old one.
-                window.delivered_end()
-            };
-            let Some(end) = end else {
-                // Nothing of it was delivered: another window replaces it, from the same block on.
-                self.state.cursor = window.from;
-                self.state.next_revision = window.id.revision + 1;
-                self.state.window = None;
-                abandoned = Some(window.plan);
-                continue;
-            };
-            let (sealed, delivery) = match sealed {
-                Some(sealed) => (sealed, DigestDelivery::Repeated),
-                // Nothing is signed for a deleted configuration, not even a window without objects.
-                None if self.is_edited().await? => return Ok(WindowsOutcome::Unfinished),
-                None => {
-                    let signer = self.engine.signer;
-                    let sealed = seal::seal(runs, signer, self.lease, &self.state, &window, end).await?;
-                    (sealed, DigestDelivery::First)
-                }
-            };
-            self.complete(&window, &sealed, delivery).await.map_err(passing)?;
         }
+    }
+
+    /// Returns the open window, else a new one. `None`: everything is exported.
+    ///
+    /// A new one takes the plan of the abandoned window that it replaces, and makes the same objects of the same blocks:
+    /// if the destination was edited back, one of them may be in the bucket.
+    fn next_window(&mut self, terms: &Terms, abandoned: &mut Option<Plan>) -> Option<Window> {
+        let Terms { encoding, encoder_version, through, retention_floor } = terms;
+        let (engine, configuration) = (self.engine, self.configuration);
+        let new_plan = || Plan {
+            destination: configuration.destination.clone(),
+            encoder_version: *encoder_version,
+            filter: encoding.filter.clone(),
+            ocsf: encoding.ocsf.clone(),
+            limits: engine.encoders.limits(encoding, engine.settings.limits),
+        };
+        let plan = || {
+            let abandoned = abandoned.take().filter(|plan| plan.encoding().as_ref() == Some(encoding));
+            Plan { destination: configuration.destination.clone(), ..abandoned.unwrap_or_else(new_plan) }
+        };
+        self.state.begin_at_earliest(configuration, *retention_floor);
+        self.state.window_through(configuration, *through, *retention_floor, self.now(), plan)
+    }
+
+    /// Exports a window: its objects, then its digest, then the cursor.
+    async fn export_window(&mut self, window: Window) -> Result<WindowOutcome, PortError> {
+        let destination = &self.configuration.destination;
+        let passing = |error| as_passing(error, &destination.site);
+        let WindowCorruptBlocks { skipped, expected, is_announced } = self.corrupt_blocks(&window).await?;
+        let window = if is_announced { window } else { window.skipping(skipped) };
+        let (mut window, sealed) = self.take_up(window).await?;
+        let (sealed, delivery) = if let Some(sealed) = sealed {
+            (sealed, DigestDelivery::Repeated)
+        } else {
+            // Such a window ends with the objects that are in the bucket: the next one can't be made again, or the
+            // destination was edited.
+            let ends_here = is_announced || !window.plan.destination.is_same_place(destination);
+            let delivered = if ends_here {
+                ObjectsOutcome::Ended(window.delivered_end())
+            } else {
+                self.export_objects(&mut window, &expected).await.map_err(passing)?
+            };
+            let end = match delivered {
+                ObjectsOutcome::Interrupted => return Ok(WindowOutcome::Interrupted),
+                ObjectsOutcome::Ended(None) => return Ok(self.abandon(window)),
+                ObjectsOutcome::Ended(Some(end)) => end,
+            };
+            // Nothing is signed for a deleted configuration, not even a window without objects.
+            if self.is_edited().await? {
+                return Ok(WindowOutcome::Interrupted);
+            }
+            let (runs, signer) = (self.engine.runs, self.engine.signer);
+            let sealed = seal::seal(runs, signer, self.lease, &self.state, &window, end).await?;
+            (sealed, DigestDelivery::First)
+        };
+        self.complete(&window, &sealed, delivery).await.map_err(passing)?;
+        Ok(WindowOutcome::Completed)
+    }
+
+    /// Stores a window before anything of it is exported, and tests the connection if that is due. Returns it with the
+    /// digest that an earlier run sealed, which stays as it is, and so does its end.
+    async fn take_up(&mut self, window: Window) -> Result<(Window, Option<SealedDigest>), PortError> {
+        if self.state.window.is_none() {
+            self.test_connection_if_due().await?;
+            self.store_window(&window).await?;
+            return Ok((window, None));
+        }
+        // Stored before the connection test: a run that can't connect counts as an attempt as well.
+        let window = window.taken_up_again();
+        self.store_window(&window).await?;
+        self.test_connection_if_due().await?;
+        let sealed = self.engine.runs.digest(self.lease, window.id.sequence).await?;
+        Ok((window, sealed))
+    }
+
+    fn abandon(&mut self, window: Window) -> WindowOutcome {
+        self.state.cursor = window.from;
+        self.state.next_revision = window.id.revision + 1;
+        self.state.window = None;
+        WindowOutcome::Abandoned(Box::new(window.plan))
     }
 
     async fn store_window(&mut self, window: &Window) -> Result<(), PortError> {
