@@ -18,7 +18,8 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use domain::customer_server::{CustomerServers, address::is_public};
+pub use domain::customer_server::AddressError;
+use domain::customer_server::CustomerServers;
 
 /// The most bytes of a server's response to the SDK. A write is answered with a few headers or a short error document.
 const MAX_RESPONSE_LENGTH: usize = 64 * 1_024;
@@ -122,18 +123,6 @@ pub fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
     }
 }
 
-/// The reason why a server has no address to connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AddressError {
-    #[error("the name has no address")]
-    NotFound,
-    /// Nobody knows whether the name has one: the resolver gave no answer, or could not be asked.
-    #[error("the name was not resolved")]
-    Unresolved,
-    #[error("an address is not public")]
-    NotPublic,
-}
-
 /// A resolver that returns public addresses only, and loopback addresses of `localhost` in a development stack.
 #[derive(Clone, Copy, Debug)]
 struct CheckedResolver {
@@ -145,7 +134,9 @@ impl ResolveDns for CheckedResolver {
         DnsFuture::new(async move {
             let found = tokio::net::lookup_host((name, 0)).await;
             let found = found.map(|addresses| addresses.map(|address| address.ip()).collect());
-            addresses(name, found).and_then(|addresses| self.check(name, addresses)).map_err(ResolveDnsError::new)
+            addresses(name, found)
+                .and_then(|addresses| self.servers.checked(name, addresses))
+                .map_err(ResolveDnsError::new)
         })
     }
 }
@@ -171,52 +162,9 @@ fn addresses(name: &str, found: io::Result<Vec<IpAddr>>) -> Result<Vec<IpAddr>, 
     })
 }
 
-impl CheckedResolver {
-    /// Returns the addresses if there are any, and all of them may be connected to. One that may not be makes the name
-    /// suspicious: it is not left to chance which address answers.
-    fn check(self, name: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, AddressError> {
-        let is_local = self.servers.is_local(name);
-        let is_allowed = |address: &IpAddr| if is_local { address.is_loopback() } else { is_public(*address) };
-        if addresses.is_empty() {
-            Err(AddressError::NotFound)
-        } else if addresses.iter().all(is_allowed) {
-            Ok(addresses)
-        } else {
-            Err(AddressError::NotPublic)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(servers: CustomerServers, name: &str, addresses: &[&str]) -> Result<usize, AddressError> {
-        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        CheckedResolver { servers }.check(name, addresses).map(|checked| checked.len())
-    }
-
-    #[test]
-    fn every_address_of_a_name_has_to_be_public() {
-        let name = "hooks.example.com";
-        for servers in [CustomerServers::Public, CustomerServers::PublicAndLocal] {
-            assert_eq!(check(servers, name, &["1.1.1.1", "2606:4700::1111"]), Ok(2));
-            assert_eq!(check(servers, name, &[]), Err(AddressError::NotFound));
-            for bad in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:10.0.0.1", "fd00:ec2::254"] {
-                assert_eq!(check(servers, name, &[bad]), Err(AddressError::NotPublic), "{bad}");
-                assert_eq!(check(servers, name, &["1.1.1.1", bad]), Err(AddressError::NotPublic), "{bad}");
-            }
-        }
-    }
-
-    #[test]
-    fn this_machine_is_for_development_stacks_and_under_one_name() {
-        assert_eq!(check(CustomerServers::Public, "localhost", &["127.0.0.1"]), Err(AddressError::NotPublic));
-        let local = CustomerServers::PublicAndLocal;
-        assert_eq!(check(local, "localhost", &["127.0.0.1", "::1"]), Ok(2));
-        assert_eq!(check(local, "localhost", &["127.0.0.1", "10.0.0.1"]), Err(AddressError::NotPublic));
-        assert_eq!(check(local, "a.localhost", &["127.0.0.1"]), Err(AddressError::NotPublic));
-    }
 
     #[test]
     fn a_failed_lookup_says_nothing_about_the_name() {
