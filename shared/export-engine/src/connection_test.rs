@@ -8,7 +8,7 @@ use std::{pin::pin, time::Duration};
 use bytes::Bytes;
 use domain::{
     configuration::{ConfigurationKey, ExportConfiguration, arn::UserArn},
-    connection::{Connection, ConnectionFailure},
+    connection::{Connection, ConnectionFailure, ConnectionStatus},
     connection_test::progress::TestStep,
     object_key,
     policy::AccountScope,
@@ -239,9 +239,16 @@ impl<S: ConfigurationStore, N: Connector, K: Clock + Timer> ConnectionTest<'_, S
 }
 
 /// Turns an unreachable endpoint into a failure that passes if it has answered before. One that never answered concerns the
-/// customer: the Region may not exist.
+/// customer: the Region may not exist. So does a Region that the service's account has not enabled, unless the connection worked:
+/// every tenant can name one.
 fn unless_answered_before(error: PortError, configuration: &ExportConfiguration) -> PortError {
-    if configuration.connection.has_answered() { as_passing(error, &configuration.destination.site) } else { error }
+    let is_known = match error.kind {
+        ErrorKind::Customer(ConnectionFailure::RegionNotOffered) => {
+            configuration.connection.status() == ConnectionStatus::Success
+        }
+        _ => configuration.connection.has_answered(),
+    };
+    if is_known { as_passing(error, &configuration.destination.site) } else { error }
 }
 
 /// Returns the state of the connection after an operation with this outcome.

@@ -64,8 +64,10 @@ where
     let is_unknown = UNKNOWN_CREDENTIALS.contains(&code);
     let kind = match signed_with {
         _ if is_about_clock || OUT_OF_TIME.contains(&code) => ErrorKind::Transient,
-        ServiceCredentials if is_unknown || is_wrongly_signed => {
-            let failure = port_error_of_kind(ErrorKind::Internal, operation, error);
+        ServiceCredentials if is_unknown => {
+            // Every tenant can name such a Region, so an export that never worked there is refused; see `export_engine::outage`.
+            let kind = ErrorKind::Customer(ConnectionFailure::RegionNotOffered);
+            let failure = port_error_of_kind(kind, operation, error);
             let detail = format!(
                 "{} (STS does not accept the service's own credentials in {region}: enable the Region in the service's \
                  AWS account)",
@@ -73,6 +75,7 @@ where
             );
             return PortError { detail, ..failure };
         }
+        ServiceCredentials if is_wrongly_signed => ErrorKind::Internal,
         AccessKey if is_unknown => ErrorKind::Customer(ConnectionFailure::AccessKeyUnknown),
         AccessKey if is_wrongly_signed => ErrorKind::Customer(ConnectionFailure::SecretAccessKeyWrong),
         ServiceCredentials if code == "AccessDenied" => ErrorKind::Customer(ConnectionFailure::RoleNotAssumable),
@@ -119,9 +122,15 @@ mod tests {
             // Code, message, with the service's credentials (role), with the customer's access key.
             (403, "AccessDenied", "", Customer(Failure::RoleNotAssumable), Customer(Failure::WriteDenied)),
             (403, "RegionDisabledException", "", Customer(Failure::RegionDisabled), Customer(Failure::RegionDisabled)),
-            (403, "InvalidClientTokenId", "", Internal, Customer(Failure::AccessKeyUnknown)),
-            (403, "InvalidAccessKeyId", "", Internal, Customer(Failure::AccessKeyUnknown)),
-            (403, "UnrecognizedClientException", "", Internal, Customer(Failure::AccessKeyUnknown)),
+            (403, "InvalidClientTokenId", "", Customer(Failure::RegionNotOffered), Customer(Failure::AccessKeyUnknown)),
+            (403, "InvalidAccessKeyId", "", Customer(Failure::RegionNotOffered), Customer(Failure::AccessKeyUnknown)),
+            (
+                403,
+                "UnrecognizedClientException",
+                "",
+                Customer(Failure::RegionNotOffered),
+                Customer(Failure::AccessKeyUnknown),
+            ),
             (403, "SignatureDoesNotMatch", "The request", Internal, Customer(Failure::SecretAccessKeyWrong)),
             (403, "SignatureDoesNotMatch", "Signature expired: 20261122T000000Z is now earlier", Transient, Transient),
             (403, "SignatureDoesNotMatch", "Signature not yet current: 20261122T000000Z", Transient, Transient),
@@ -148,7 +157,7 @@ mod tests {
         let error = refused(SignedWith::ServiceCredentials, 403, "InvalidClientTokenId", "The token is invalid");
         assert_eq!(
             error.to_string(),
-            "test: internal: InvalidClientTokenId: The token is invalid (STS does not accept the service's own credentials \
+            "test: customer: REGION_DISABLED: InvalidClientTokenId: The token is invalid (STS does not accept the service's own credentials \
              in ap-east-2: enable the Region in the service's AWS account)"
         );
     }

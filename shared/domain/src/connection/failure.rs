@@ -33,6 +33,8 @@ pub enum ConnectionFailure {
     SecretAccessKeyWrong,
     /// STS isn't activated for the bucket's Region in the role's account.
     RegionDisabled,
+    /// STS doesn't know the service's own credentials in the bucket's Region: the service's account has not enabled it.
+    RegionNotOffered,
     /// There is no connection to the Region's endpoint, or no answer from it: usually the Region does not exist.
     EndpointUnreachable,
     /// The name of a server has an address that is not public.
@@ -59,7 +61,7 @@ impl ConnectionFailure {
             Self::StsRefused(_) => ConnectionErrorCode::StsRefused,
             Self::AccessKeyUnknown => ConnectionErrorCode::AccessKeyUnknown,
             Self::SecretAccessKeyWrong => ConnectionErrorCode::SecretAccessKeyWrong,
-            Self::RegionDisabled => ConnectionErrorCode::RegionDisabled,
+            Self::RegionDisabled | Self::RegionNotOffered => ConnectionErrorCode::RegionDisabled,
             Self::EndpointUnreachable => ConnectionErrorCode::EndpointUnreachable,
             Self::EndpointNotPublic => ConnectionErrorCode::EndpointNotPublic,
             Self::ConditionalWritesMissing => ConnectionErrorCode::ConditionalWritesMissing,
@@ -123,6 +125,10 @@ impl ConnectionFailure {
             Self::RegionDisabled => format!(
                 "AWS STS isn't activated for {region} in the role's account. Enable the Region in the account's settings, \
                  or choose a bucket in an enabled Region."
+            ),
+            Self::RegionNotOffered => format!(
+                "This service doesn't offer roles for buckets in {region}: the Region is not enabled in the service's AWS \
+                 account. Choose a bucket in another Region, or ask the operator of the service to enable {region}."
             ),
             Self::EndpointUnreachable => format!(
                 "The endpoints of AWS in {region} can't be reached. Check that the Region exists. If it does, test again \

@@ -57,7 +57,8 @@ pub(super) fn explain(failure: &ConnectionFailure, bucket: &BucketName, server: 
         | ConnectionFailure::KmsKeyUnusable
         | ConnectionFailure::KmsRefused(_)
         | ConnectionFailure::StsRefused(_)
-        | ConnectionFailure::RegionDisabled => failure.code().explanation().remedy.to_owned(),
+        | ConnectionFailure::RegionDisabled
+        | ConnectionFailure::RegionNotOffered => failure.code().explanation().remedy.to_owned(),
     }
 }
 

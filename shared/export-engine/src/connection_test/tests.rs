@@ -7,6 +7,7 @@ use domain::{
 
 use super::*;
 use crate::{
+    alarms::RUN_FAILED,
     ports::PutOutcome,
     test_support::{
         Behavior::{Fails, Hangs},
@@ -107,6 +108,34 @@ async fn an_endpoint_that_never_answered_is_the_customers_to_correct() {
             }
         }
     }
+}
+
+fn not_offered() -> PortError {
+    PortError::customer("sts:AssumeRole", ConnectionFailure::RegionNotOffered, "InvalidClientTokenId")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_the_service_never_offered_is_refused_and_raises_no_alarm() {
+    let refused = failed(ConnectionErrorCode::RegionDisabled);
+    for connection in [Connection::Pending, failed(ConnectionErrorCode::WriteDenied), refused] {
+        let world = World { connecting: Fails(not_offered), ..World::new(connection) };
+        let outcome = world.run().await.unwrap();
+        let error = outcome.error().unwrap();
+        assert_eq!(error.code, ConnectionErrorCode::RegionDisabled);
+        assert!(error.message.contains("ask the operator of the service to enable eu-west-1"), "{}", error.message);
+        // What a run makes of it.
+        let error = world.check().await.unwrap_err();
+        assert_eq!((error.alarm(), error), (None, not_offered()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_the_service_lost_is_the_operators() {
+    let world = World { connecting: Fails(not_offered), ..World::new(success()) };
+    assert_eq!(world.run().await.unwrap_err().kind, ErrorKind::Internal);
+    let error = world.check().await.unwrap_err();
+    assert_eq!((&error.kind, error.alarm()), (&ErrorKind::Internal, Some(RUN_FAILED)));
+    assert_eq!(world.seen().stored, [], "the status stays");
 }
 
 #[tokio::test(start_paused = true)]
