@@ -62,7 +62,7 @@ impl ExportHistory {
     ) -> Result<HashMap<ConfigurationKey, ExportSnapshot>, PortError> {
         let configurations = || configurations.iter().take(MAX_SNAPSHOTS).copied();
         let keys = configurations().map(|configuration| key(configuration, item::STATE)).collect();
-        let states = self.table.get_batch("dynamodb:BatchGetItem (run states)", keys, None).await?;
+        let states = self.table.get_batch("dynamodb:BatchGetItem (run states)", keys, None).await?.complete()?;
         let mut found = HashMap::new();
         for state in states {
             found.insert(Attributes(&state).text(attribute::RUN)?, item::read_snapshot(&state)?);

@@ -9,7 +9,7 @@ use domain::{
     notice::state::{NoticeTerms, NoticeTransition, ObservedExport},
     time::Timestamp,
 };
-use futures::stream::{StreamExt, TryStreamExt, iter};
+use futures::stream::{StreamExt, iter};
 use host::{Clock, Random};
 
 use crate::ports::{EnabledConfigurations, ErrorKind, NoticeRecords, ObservedExports, PortError, RecordOutcome};
@@ -59,7 +59,7 @@ where
     /// tenants.
     ///
     /// # Errors
-    /// Those of the index or the configurations.
+    /// Those of the index, and internal ones of the configurations.
     pub async fn run(&self) -> Result<SweepOutcome, PortError> {
         let mut survey = LagSurvey::new(self.schedule, self.retention, self.clock.now());
         let mut outcome = SweepOutcome { report: survey.report(), is_complete: true, notices: 0, unrecorded: 0 };
@@ -97,7 +97,13 @@ where
         let batches: Vec<_> = page.chunks(S::MAX_BATCH.max(1)).map(|batch| self.exports.observe(batch)).collect();
         let mut batches = iter(batches).buffer_unordered(MAX_CONCURRENT_BATCHES);
         let mut noticed = Vec::new();
-        while let Some(exports) = batches.try_next().await? {
+        while let Some(batch) = batches.next().await {
+            let exports = match batch {
+                Ok(exports) => exports,
+                // One tenant's throttled partition must not hide the exports of all others.
+                Err(error) if error.kind == ErrorKind::Transient => vec![Err(error)],
+                Err(error) => return Err(error),
+            };
             for export in exports {
                 match export {
                     Ok(export) => {
@@ -107,7 +113,11 @@ where
                         }
                     }
                     Err(error) => {
-                        tracing::error!(%error, "a configuration can't be read; the sweep leaves it out");
+                        if error.kind == ErrorKind::Transient {
+                            tracing::warn!(%error, "exports could not be read now; the sweep leaves them out");
+                        } else {
+                            tracing::error!(%error, "a configuration can't be read; the sweep leaves it out");
+                        }
                         outcome.is_complete = false;
                     }
                 }

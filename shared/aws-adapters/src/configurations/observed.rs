@@ -30,8 +30,8 @@ impl ObservedExports for ConfigurationTable {
 
     async fn observe(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ObservedExport, PortError>>, PortError> {
         let keys = batch.iter().map(item::key).collect();
-        let items = self.table.get_batch("dynamodb:BatchGetItem (exports)", keys, Some(PROJECTION)).await?;
-        Ok(items.iter().map(|found| read_observed(found).map_err(PortError::from)).collect())
+        let found = self.table.get_batch("dynamodb:BatchGetItem (exports)", keys, Some(PROJECTION)).await?;
+        Ok(found.each(|found| Ok(read_observed(found)?)))
     }
 }
 

@@ -152,9 +152,9 @@ impl NoticeOutbox for ConfigurationTable {
 
     async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
         let keys = batch.iter().map(|key| item::tenant_key(&key.tenant_id, &key.item)).collect();
-        let items = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
-        // Nor does a malformed notice.
-        Ok(items.iter().map(|found| read_notice(found).map_err(|error| unreadable(found, error))).collect())
+        let found = self.table.get_batch("dynamodb:BatchGetItem (notices)", keys, Some(PROJECTION)).await?;
+        // Nor does a malformed notice, or one of a throttled partition.
+        Ok(found.each(|found| read_notice(found).map_err(|error| unreadable(found, error))))
     }
 
     async fn note_on_bus(&self, key: &QueuedNoticeKey) -> Result<(), PortError> {

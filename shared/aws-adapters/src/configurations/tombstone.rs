@@ -103,6 +103,7 @@ impl ConfigurationTable {
     pub async fn exists(&self, key: &ConfigurationKey) -> Result<bool, PortError> {
         let keys = vec![item::key(key)];
         let found = self.table.get_batch("dynamodb:BatchGetItem (existence)", keys, Some("#tenantId, #id")).await?;
+        let found = found.complete()?;
         Ok(!found.is_empty())
     }
 }

@@ -1,6 +1,6 @@
 //! Strongly consistent reads: single items, batches, and pages of queries and scans.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     operation::query::{QueryOutput, builders::QueryFluentBuilder},
@@ -21,6 +21,9 @@ pub const MAX_READ_BATCH: usize = 100;
 
 /// Requests for the items of a batch that `DynamoDB` leaves unprocessed, the first request included.
 pub const MAX_BATCH_ATTEMPTS: usize = 3;
+
+/// The wait after the first of these requests. It doubles.
+const BATCH_WAIT: Duration = Duration::from_millis(50);
 
 /// A query of one partition. Its reads are strongly consistent, except for those of an index, which can't be.
 #[derive(Clone, Debug)]
@@ -83,6 +86,35 @@ impl From<QueryOutput> for Page {
     }
 }
 
+/// What was read of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    operation: &'static str,
+    pub items: Vec<Item>,
+    /// The keys of items that `DynamoDB` did not read: a partition of theirs is throttled, or the answer would be too large.
+    pub unread: Vec<Item>,
+}
+
+impl Batch {
+    /// Returns the items.
+    ///
+    /// # Errors
+    /// Transient if one was not read.
+    pub fn complete(self) -> Result<Vec<Item>, PortError> {
+        if self.unread.is_empty() { Ok(self.items) } else { Err(self.unread_item()) }
+    }
+
+    /// Returns the items that were read by `read`, and an error for each that was not.
+    pub fn each<T>(self, read: impl Fn(&Item) -> Result<T, PortError>) -> Vec<Result<T, PortError>> {
+        let unread = self.unread.iter().map(|_| Err(self.unread_item()));
+        self.items.iter().map(read).chain(unread).collect()
+    }
+
+    fn unread_item(&self) -> PortError {
+        PortError::transient(self.operation, format!("a key was left unprocessed {MAX_BATCH_ATTEMPTS} times"))
+    }
+}
+
 impl Table {
     /// Reads an item; `None`: there is none.
     ///
@@ -103,10 +135,10 @@ impl Table {
         operation: &'static str,
         keys: Vec<Item>,
         projection: Option<&str>,
-    ) -> Result<Vec<Item>, PortError> {
-        let mut found = Vec::new();
+    ) -> Result<Batch, PortError> {
+        let mut batch = Batch { operation, ..Batch::default() };
         if keys.is_empty() {
-            return Ok(found);
+            return Ok(batch);
         }
         let mut placeholders = Placeholders::default();
         placeholders.add_names(projection.unwrap_or_default());
@@ -118,16 +150,22 @@ impl Table {
             .build()
             .map_err(|error| PortError::internal_from(operation, error))?;
         let mut requested = HashMap::from([(self.name.clone(), request)]);
-        for _ in 0..MAX_BATCH_ATTEMPTS {
+        let mut wait = BATCH_WAIT;
+        for attempt in 0..MAX_BATCH_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
             let request = self.client.batch_get_item().set_request_items(Some(requested));
             let output = request.send().await.map_err(|error| port_error(operation, error))?;
-            found.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            batch.items.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
             requested = output.unprocessed_keys.unwrap_or_default();
             if requested.is_empty() {
-                return Ok(found);
+                return Ok(batch);
             }
         }
-        Err(PortError::transient(operation, format!("keys were left unprocessed {MAX_BATCH_ATTEMPTS} times")))
+        batch.unread = requested.into_values().flat_map(|keys| keys.keys).collect();
+        Ok(batch)
     }
 
     /// Reads the page of a query that starts after the key `after`.

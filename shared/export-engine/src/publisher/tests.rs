@@ -52,6 +52,8 @@ struct World {
     refused: Option<TenantId>,
     /// The number of keys that can't be read, before the others.
     unreadable: usize,
+    /// The notice whose partition is throttled.
+    throttled: Option<QueuedNoticeKey>,
     /// True if the queue of webhooks takes nothing.
     is_queue_down: AtomicBool,
     /// The number of notes that the bus has a notice.
@@ -178,7 +180,11 @@ impl NoticeOutbox for World {
     async fn notices(&self, batch: &[QueuedNoticeKey]) -> Result<Vec<Result<QueuedNotice, PortError>>, PortError> {
         self.call(|| {
             let outbox = self.outbox.lock().unwrap();
-            batch.iter().filter_map(|key| outbox.get(key).cloned().map(Ok)).collect()
+            let throttled = || Err(PortError::transient("read notices", "a key was left unprocessed"));
+            let read = |key: &QueuedNoticeKey| {
+                if self.throttled.as_ref() == Some(key) { Some(throttled()) } else { outbox.get(key).cloned().map(Ok) }
+            };
+            batch.iter().filter_map(read).collect()
         })
     }
 
@@ -244,6 +250,17 @@ async fn a_notice_reaches_the_bus_and_its_receivers_and_leaves_the_outbox() {
     assert_eq!((&deliveries[0].body, &deliveries[0].webhook), (&expected.body, &webhook()));
     assert!(world.outbox.lock().unwrap().is_empty());
     assert_eq!(world.notes.load(Ordering::Relaxed), 0, "nothing more is written if all goes well");
+}
+
+#[tokio::test]
+async fn a_throttled_notice_delays_no_other_of_its_batch() {
+    let mut world = World::default();
+    let keys: Vec<_> = (1..=3).map(|number| world.queue("acme", number)).collect();
+    world.throttled = Some(keys[1].clone());
+    let outcome = publish(&world).await;
+    assert_eq!((outcome.published, outcome.failed), (2, 1));
+    assert_eq!(*world.bus.lock().unwrap(), [keys[0].notice_id.clone(), keys[2].notice_id.clone()]);
+    assert_eq!(world.outbox.lock().unwrap().keys().collect::<Vec<_>>(), [&keys[1]]);
 }
 
 #[tokio::test]

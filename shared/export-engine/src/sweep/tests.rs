@@ -23,6 +23,10 @@ struct Fake {
     deleted: usize,
     disabled: Option<usize>,
     corrupt: Option<usize>,
+    /// The configuration whose partition is throttled.
+    throttled: Option<usize>,
+    /// The configuration whose whole batch fails.
+    refused: Option<usize>,
     /// The configuration that is older than notices.
     unnoticed: Option<usize>,
     /// The configurations of which nothing can be stored.
@@ -69,10 +73,16 @@ impl ObservedExports for Fake {
 
     async fn observe(&self, batch: &[ConfigurationKey]) -> Result<Vec<Result<ObservedExport, PortError>>, PortError> {
         self.largest_batch.fetch_max(batch.len(), Ordering::Relaxed);
+        if batch.iter().any(|key| self.refused == Some(number(key))) {
+            return Err(PortError::transient("read configurations", "throttled"));
+        }
         let there = batch.iter().filter(|key| number(key) >= self.deleted);
         let observed = |key: &ConfigurationKey| {
             if self.corrupt == Some(number(key)) {
                 return Err(PortError::internal("read configuration", "corrupt"));
+            }
+            if self.throttled == Some(number(key)) {
+                return Err(PortError::transient("read configurations", "a key was left unprocessed"));
             }
             let standing = ExportStanding {
                 tenant_id: key.tenant_id.clone(),
@@ -167,6 +177,17 @@ async fn a_configuration_that_cannot_be_read_hides_no_other() {
     let SweepOutcome { report, is_complete, .. } = sweep(&fake, IN_A_YEAR).await;
     assert!(!is_complete);
     assert_eq!(report.configurations, 19);
+}
+
+#[tokio::test]
+async fn a_throttled_partition_hides_no_other_export_and_no_notice() {
+    let fake = Fake { configurations: 20, throttled: Some(4), ..Fake::default() };
+    let SweepOutcome { report, is_complete, notices, unrecorded } = sweep(&fake, IN_A_YEAR).await;
+    assert_eq!((report.configurations, is_complete, notices, unrecorded), (19, false, 19, 0));
+    // A page has a batch of two configurations and one of the third.
+    let fake = Fake { configurations: 20, refused: Some(3), ..Fake::default() };
+    let SweepOutcome { report, is_complete, notices, unrecorded } = sweep(&fake, IN_A_YEAR).await;
+    assert_eq!((report.configurations, is_complete, notices, unrecorded), (18, false, 18, 0));
 }
 
 #[tokio::test]
