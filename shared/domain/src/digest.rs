@@ -17,9 +17,9 @@ use crate::{
     block::BlockId,
     configuration::{ConfigurationId, bucket::BucketName},
     encoding::Encoding,
-    event_filter::{EventFilter, MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES},
+    event_filter::{EventFilter, MAX_FILTER_LENGTH},
     export_format::ExportFormat,
-    ocsf::{self, Class, MAX_RULE_NAME_LENGTH, MAX_RULES, OcsfSettings, OwnRules},
+    ocsf::{self, Class, MAX_RULE_LENGTH, MAX_RULES, OcsfSettings, OwnRules},
     tenant::TenantId,
     time::Timestamp,
 };
@@ -60,21 +60,17 @@ pub const MAX_DIGEST_GAPS: u64 = 100;
 /// The most bytes of one gap in a digest: two times, a reason and a block ID take 140.
 const MAX_DIGEST_GAP_LENGTH: u64 = 200;
 
-/// The most bytes of the filter in a digest, with its hash and the number of events that it left out: a pattern has quotation
-/// marks and a comma.
-const MAX_DIGEST_FILTER_LENGTH: u64 = (MAX_FILTER_VALUES * (MAX_FILTER_VALUE_LENGTH + 3) + 400) as u64;
+/// The most bytes of the filter in a digest, with its hash and the number of events that it left out.
+const MAX_DIGEST_FILTER_LENGTH: u64 = MAX_FILTER_LENGTH as u64 + 200;
 
 /// The most objects of one digest of the format `OCSF_PARQUET`, whose names are longer.
 pub const MAX_OCSF_DIGEST_OBJECTS: u64 = 300;
 
 /// The most bytes of one object in such a digest.
 const MAX_OCSF_DIGEST_OBJECT_LENGTH: u64 = 1_000;
-
-/// The most bytes of a rule in such a digest: two names, a class, an activity, and 80 bytes of JSON.
-const MAX_RULE_LENGTH: u64 = 2 * MAX_RULE_NAME_LENGTH as u64 + 144;
 const _: () = assert!(
     MAX_OCSF_DIGEST_OBJECTS * MAX_OCSF_DIGEST_OBJECT_LENGTH
-        + MAX_RULES as u64 * MAX_RULE_LENGTH
+        + (MAX_RULES * MAX_RULE_LENGTH) as u64
         + MAX_DIGEST_GAPS * MAX_DIGEST_GAP_LENGTH
         + MAX_DIGEST_FILTER_LENGTH
         < 400_000 - 8 * 1024,

@@ -21,7 +21,7 @@ use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    input::{MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES, RawFilter, RawLists},
+    input::{MAX_FILTER_LENGTH, MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES, RawFilter, RawLists},
     lists::Lists,
     pattern::Pattern,
 };

@@ -9,7 +9,7 @@ mod word;
 
 pub use self::{
     class::{Activity, Class, Version},
-    rules::{MAX_RULE_NAME_LENGTH, MAX_RULES, OwnRule, OwnRules, RawRule},
+    rules::{MAX_RULE_LENGTH, MAX_RULE_NAME_LENGTH, MAX_RULES, OwnRule, OwnRules, RawRule},
     settings::{OcsfSettings, RawSettings},
     word::word,
 };

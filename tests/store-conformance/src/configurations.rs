@@ -12,6 +12,7 @@ use domain::{
         Authentication, ExportConfiguration, ExportProgress,
         access_key::{AccessKeyId, SealedSecret},
         input::IdempotencyKey,
+        test_support,
         update::{Edit, NewIdentity, PlainSettings},
     },
     connection::Connection,
@@ -312,7 +313,7 @@ async fn a_deletion_is_counted_once() {
     assert_eq!((store.usage().await, store.audited().await), (1, 3));
 }
 
-/// Real configurations are smaller; this fills the pages of a partition.
+/// Real configurations are smaller; this fills more pages than they can.
 fn large(store: &Store, length: usize) -> ExportConfiguration {
     let authentication = Authentication::AccessKey {
         access_key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").unwrap(),
@@ -323,23 +324,31 @@ fn large(store: &Store, length: usize) -> ExportConfiguration {
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
-async fn a_list_is_read_page_by_page() {
+async fn as_many_and_as_large_configurations_as_allowed_are_listed_stopped_and_deleted() {
     let store = Store::new();
-    // 1.6 MB: more than one page.
-    let mut configurations: Vec<_> = (0..16).map(|_| large(&store, 100_000)).collect();
+    let largest = || ExportConfiguration { key: store.key(), ..test_support::largest() };
+    let mut configurations: Vec<_> = (0..MAX_CONFIGURATIONS_PER_TENANT).map(|_| largest()).collect();
     for configuration in &configurations {
         assert_eq!(store.create(configuration).await, CreateOutcome::Created);
     }
     configurations.sort_by_key(|configuration| configuration.key.configuration_id.to_string());
     assert!(store.configurations().list(&store.tenant).await.unwrap() == configurations);
+
+    let [first, second, ..] = &configurations[..] else { panic!("the limit is below two") };
+    let disabled = first.with_enabled(false, edit());
+    let stopped = settled(|| async { store.editor().update(first, &disabled, &author(), stamp()).await }).await;
+    assert_eq!(stopped, Ok(EditOutcome::Done));
+    let deleted = settled(|| async { store.editor().delete(second, &author(), stamp()).await }).await;
+    assert_eq!(deleted, Ok(EditOutcome::Done));
+    assert_eq!(store.usage().await, MAX_CONFIGURATIONS_PER_TENANT - 1);
 }
 
 #[tokio::test]
 #[ignore = "needs tables: make stores"]
 async fn a_list_of_too_many_pages_is_given_up() {
     let store = Store::new();
-    // 5.9 MB: more than four pages, wherever each of them ends.
-    for _ in 0..15 {
+    // 15.6 MB: more pages than the largest configurations fill, wherever each of them ends.
+    for _ in 0..40 {
         assert_eq!(store.create(&large(&store, 390_000)).await, CreateOutcome::Created);
     }
     let error = store.configurations().list(&store.tenant).await.unwrap_err();

@@ -7,7 +7,7 @@ use super::{
     arn::{AccountId, KmsKeyArn, RoleArn, UserArn},
     bucket::{BucketName, BucketPath},
     description::Description,
-    destination::{Destination, Layout},
+    destination::{Destination, Layout, MAX_LAKE_PATH_LENGTH},
     endpoint::EndpointUrl,
     export_configuration::{Authentication, ExportConfiguration, ExportProgress},
     key::{ConfigurationId, ConfigurationKey},
@@ -16,8 +16,15 @@ use super::{
     site::{S3Server, Site},
 };
 use crate::{
-    connection::Connection, customer_server::CustomerServers, export_format::ExportFormat, interval::ExportInterval,
-    tenant::TenantId, time::Timestamp,
+    connection::{Connection, ConnectionError, ConnectionErrorCode},
+    customer_server::CustomerServers,
+    event_filter::{EventFilter, MAX_FILTER_VALUE_LENGTH, MAX_FILTER_VALUES, RawFilter, RawLists},
+    export_format::ExportFormat,
+    interval::ExportInterval,
+    ocsf::{Class, MAX_RULE_NAME_LENGTH, MAX_RULES, OcsfSettings, OwnRules, RawRule, Version},
+    tenant::{MAX_TENANT_ID_LENGTH, TenantId},
+    time::Timestamp,
+    webhook::{MAX_WEBHOOKS, SealedWebhookSecret, Webhook, WebhookUrl, url::MAX_WEBHOOK_URL_LENGTH},
 };
 
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -102,5 +109,69 @@ pub fn on_server() -> ExportConfiguration {
         },
         user_arn: None,
         ..with_key()
+    }
+}
+
+/// Returns a configuration with as many and as long values as a tenant may give, and the longest identifiers.
+#[must_use]
+pub fn largest() -> ExportConfiguration {
+    let filled = |number: usize, length: usize| format!("{number:A>length$}");
+    let class = Class::EntityManagement;
+    let activity = class.activities().iter().map(|activity| activity.caption).max_by_key(|caption| caption.len());
+    let rule = |number| RawRule {
+        action: filled(number, MAX_RULE_NAME_LENGTH),
+        target_type: Some(filled(number, MAX_RULE_NAME_LENGTH)),
+        class: class.name().to_owned(),
+        activity: activity.map(str::to_owned),
+    };
+    let rules: Vec<_> = (0..MAX_RULES).map(rule).collect();
+    let actions = (0..MAX_FILTER_VALUES).map(|number| filled(number, MAX_FILTER_VALUE_LENGTH)).collect();
+    let include = RawLists { actions: Some(actions), ..RawLists::default() };
+    let webhook = |number| {
+        let begin = "https://hooks.example.com/";
+        let url = format!("{begin}{}", filled(number, MAX_WEBHOOK_URL_LENGTH - begin.len()));
+        Webhook {
+            url: WebhookUrl::parse_for(CustomerServers::Public, &url).unwrap(),
+            sealed_secret: SealedWebhookSecret::from_ciphertext(vec![7; 400]),
+        }
+    };
+    let person = "\u{1F600}".repeat(256);
+    let path = filled(0, 500);
+    let (with_role, at) = (with_role(), Timestamp::parse("2026-11-22T00:00:00Z").unwrap());
+    ExportConfiguration {
+        key: ConfigurationKey {
+            tenant_id: TenantId::parse(&filled(0, MAX_TENANT_ID_LENGTH)).unwrap(),
+            ..with_role.key
+        },
+        description: Some(Description::parse(&person).unwrap()),
+        interval: ExportInterval::Every24Hours,
+        format: ExportFormat::OcsfParquet,
+        ocsf: Some(OcsfSettings { version: Version::V1_8_0, classes: OwnRules::parse(&rules).unwrap() }),
+        filter: Some(EventFilter::parse(&RawFilter { include: Some(include), exclude: None }).unwrap()),
+        destination: Destination {
+            bucket_name: BucketName::parse(&"a".repeat(63)).unwrap(),
+            bucket_path: Some(BucketPath::parse(&filled(0, MAX_LAKE_PATH_LENGTH)).unwrap()),
+            layout: Layout::of(ExportFormat::OcsfParquet),
+            ..with_role.destination
+        },
+        authentication: Authentication::AssumedRole {
+            role_arn: RoleArn::parse(&format!("arn:aws:iam::222222222222:role/{path}/{}", filled(0, 64))).unwrap(),
+        },
+        connection: Connection::Failed {
+            checked_at: at,
+            error: ConnectionError { code: ConnectionErrorCode::BucketInAnotherRegion, message: filled(0, 2_000) },
+        },
+        progress: ExportProgress {
+            exported_through: Some(at),
+            last_export_at: Some(at),
+            consecutive_failures: u32::MAX,
+            last_failure_at: Some(at),
+        },
+        requested_through: Some(at),
+        requested_until: Some(at),
+        webhooks: (0..MAX_WEBHOOKS).map(webhook).collect(),
+        created_by: person.clone(),
+        updated_by: person,
+        ..with_role
     }
 }

@@ -17,6 +17,9 @@ pub const MAX_FILTER_VALUES: usize = 50;
 /// The most bytes of a pattern in UTF-8, its asterisk included.
 pub const MAX_FILTER_VALUE_LENGTH: usize = 128;
 
+/// The most bytes of the canonical text: a pattern has quotation marks and a comma, and the lists have names.
+pub const MAX_FILTER_LENGTH: usize = MAX_FILTER_VALUES * (MAX_FILTER_VALUE_LENGTH + 3) + 200;
+
 /// An unparsed filter. `None`: the side was left out. Its names are those of the API, of configuration files and of the canonical text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -22,6 +22,9 @@ pub const MAX_RULES: usize = 100;
 /// The most bytes of an action or a target type in a rule.
 pub const MAX_RULE_NAME_LENGTH: usize = 128;
 
+/// The most bytes of a rule in the canonical text: two names, a class, an activity, and 80 bytes of JSON.
+pub const MAX_RULE_LENGTH: usize = 2 * MAX_RULE_NAME_LENGTH + 144;
+
 /// An unparsed rule. Its names are those of the API, of configuration files and of the canonical text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
