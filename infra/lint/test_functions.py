@@ -133,8 +133,12 @@ def test_concurrency_is_reserved_where_it_is_asked_for(function: str) -> None:
 
 def test_what_is_reserved_suffices_for_what_runs_at_a_time() -> None:
     (deliveries,) = RESOURCES["NotifierFunction"]["Properties"]["Events"].values()
+    allowances = (ROOT / "shared/domain/src/allowance.rs").read_text()
+    (running,) = re.findall(r"const MAX_RUNNING_TESTS: u32 = (\d+);", allowances)
+    tests = int(running)
     at_a_time = {
-        "NotifierReservedConcurrency": deliveries["Properties"]["ScalingConfig"]["MaximumConcurrency"],
+        # Its queue, the tests of webhooks of one tenant, and one of another tenant.
+        "NotifierReservedConcurrency": deliveries["Properties"]["ScalingConfig"]["MaximumConcurrency"] + tests + 1,
         # The sweep, the outbox and an erasure.
         "HousekeeperReservedConcurrency": 3,
     }

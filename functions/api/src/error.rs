@@ -59,7 +59,9 @@ pub enum ApiError {
 fn exhausted(allowance: Allowance, retry_after_seconds: u64) -> String {
     let limit = allowance.limit();
     let limit = match allowance {
-        Allowance::ConnectionTests => format!("The limit of {limit} connection tests per minute is reached."),
+        Allowance::ConnectionTests => {
+            format!("The limit of {limit} connection tests in {} seconds is reached.", allowance.period().as_secs())
+        }
         Allowance::ManualRuns => format!("The limit of {limit} requested runs per minute is reached."),
         Allowance::ConfigurationRuns(_) => {
             format!("The limit of {limit} requested runs per hour of one export configuration is reached.")

@@ -7,6 +7,7 @@ mod tests;
 use std::time::Duration;
 
 use domain::{
+    allowance::TEST_OCCUPANCY,
     connection::Connection,
     connection_test::{ConnectionTestOutcome, ConnectionTestRequest},
 };
@@ -23,6 +24,7 @@ use self::progress::Watch;
 /// The function's timeout is 22 s, that of the API, which waits for it, 27 s, and that of API Gateway 29 s: each layer can
 /// still respond when the one below it times out.
 const WORK_BUDGET: Duration = Duration::from_secs(18);
+const _: () = assert!(WORK_BUDGET.as_secs() <= TEST_OCCUPANCY.as_secs(), "a tenant could occupy more verifiers");
 
 /// The time for the test itself, so that its outcome can be stored within [`WORK_BUDGET`].
 const TEST_BUDGET: Duration = Duration::from_secs(15);

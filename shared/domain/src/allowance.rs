@@ -1,6 +1,6 @@
 //! Allowances: the number of operations that a tenant may request within a period.
 //!
-//! They are counted in fixed periods: minutes and hours of UTC.
+//! They are counted in fixed periods: minutes and hours of UTC, and parts of a minute.
 
 use std::time::Duration;
 
@@ -12,9 +12,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// Connection tests of one tenant within one minute. A test that hangs occupies a verifier for 18 s, so one tenant can
-/// occupy at most 9. Setting up an export takes a few tests; a script over all exports of a tenant waits for the next minute.
-pub const CONNECTION_TESTS_PER_MINUTE: u32 = 30;
+/// Connection tests and tests of webhooks of one tenant within [`CONNECTION_TESTS_PERIOD`]. Setting up an export takes a few
+/// tests; a script over all exports of a tenant waits for the next period.
+pub const CONNECTION_TESTS_PER_PERIOD: u32 = 10;
+
+/// The period of [`CONNECTION_TESTS_PER_PERIOD`]. It is longer than a test, so that the tests of two periods run at a time, and
+/// not those of more.
+pub const CONNECTION_TESTS_PERIOD: Duration = Duration::from_secs(20);
+
+/// The longest time for which a test occupies a verifier or notifier.
+pub const TEST_OCCUPANCY: Duration = Duration::from_secs(18);
+
+/// The most connection tests and tests of webhooks of one tenant that run at a time: those of the end of one period, and those
+/// of the beginning of the next one. What is reserved for verifier, notifier and api has to be more.
+pub const MAX_RUNNING_TESTS: u32 = 20;
 
 /// Manual runs of one tenant within one minute. Limits the writes and messages that a script can cause.
 pub const MANUAL_RUNS_PER_MINUTE: u32 = 10;
@@ -100,7 +111,7 @@ impl Allowance {
     #[must_use]
     pub fn limit(self) -> u32 {
         match self {
-            Self::ConnectionTests => CONNECTION_TESTS_PER_MINUTE,
+            Self::ConnectionTests => CONNECTION_TESTS_PER_PERIOD,
             Self::ManualRuns => MANUAL_RUNS_PER_MINUTE,
             Self::ConfigurationRuns(_) => CONFIGURATION_RUNS_PER_HOUR,
             Self::BacklogCounts => BACKLOG_COUNTS_PER_MINUTE,
@@ -112,7 +123,8 @@ impl Allowance {
     #[must_use]
     pub fn period(self) -> Duration {
         match self {
-            Self::ConnectionTests | Self::ManualRuns | Self::BacklogCounts => MINUTE,
+            Self::ConnectionTests => CONNECTION_TESTS_PERIOD,
+            Self::ManualRuns | Self::BacklogCounts => MINUTE,
             Self::ConfigurationRuns(_) | Self::NoticedChanges | Self::NoticedChangesOf(_) => HOUR,
         }
     }
@@ -167,7 +179,7 @@ mod tests {
         let of_configuration = format!("runs#{ID}#2");
         let of_author = format!("noticedChanges#{}#2", "01".repeat(32));
         let expected =
-            ["tests#121", "runs#121", &of_configuration, "unexportedCounts#121", "noticedChanges#2", &of_author];
+            ["tests#365", "runs#121", &of_configuration, "unexportedCounts#121", "noticedChanges#2", &of_author];
         assert_eq!(names, expected);
         for allowance in all() {
             let begin = allowance.period_start(at("2026-11-22T12:34:56.789Z"));
@@ -179,6 +191,25 @@ mod tests {
         }
         let other = Allowance::ConfigurationRuns(ConfigurationId::from_bytes([7; 16]));
         assert!(!names.contains(&other.count_name(at("1970-01-01T02:01:59Z"))));
+    }
+
+    #[test]
+    fn one_tenant_occupies_no_more_than_what_the_reservation_counts_with() {
+        let allowance = Allowance::ConnectionTests;
+        let begin = at("2026-11-22T12:00:00Z");
+        // The tests that may begin within the time of one: in all periods that this time touches, wherever it begins.
+        let most = (0..60_000)
+            .step_by(100)
+            .map(|millis| {
+                let first = begin.saturating_add(Duration::from_millis(millis));
+                let last = first.saturating_add(TEST_OCCUPANCY);
+                let periods = (last.as_seconds() / allowance.period().as_secs())
+                    - (first.as_seconds() / allowance.period().as_secs())
+                    + 1;
+                u32::try_from(periods).unwrap() * allowance.limit()
+            })
+            .max();
+        assert_eq!(most, Some(MAX_RUNNING_TESTS));
     }
 
     #[test]

@@ -41,7 +41,7 @@ const MAX_STEPS: usize = 1_000;
 
 /// The longest time for a change in IAM to take effect, usually some seconds.
 const PROPAGATION_TIMEOUT: Duration = Duration::from_mins(1);
-/// The first and the longest pause between two tests meanwhile. The service allows 30 tests a minute.
+/// The first and the longest pause between two tests meanwhile. The service allows 10 tests in 20 s.
 const MIN_TEST_PAUSE: Duration = Duration::from_secs(2);
 const MAX_TEST_PAUSE: Duration = Duration::from_secs(10);
 
