@@ -22,13 +22,13 @@ use tracing::Instrument;
 
 use crate::{error::ApiError, schema::ApiSchema};
 
-/// The most bytes of a request's body. A configuration has less than 4 KiB.
+/// The most bytes of a request's body. The largest input of a configuration has less than 60 KiB.
 pub const MAX_BODY_LENGTH: usize = 64 * 1024;
 
-/// The most bytes of a response. Lambda takes 6 MB, in which a JSON text within JSON may have twice its length:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. All fields of all configurations that a tenant
-/// may have fill a half of it. Aliases can select them many times.
-pub const MAX_RESPONSE_LENGTH: usize = 2_500_000;
+/// The most bytes of a response in the form that Lambda takes, a JSON text within JSON. Lambda takes 6 MB, and the headers are
+/// in them too: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. A list of as many and as large
+/// configurations as a tenant may have fits. Aliases can select them many times.
+pub const MAX_RESPONSE_LENGTH: usize = 5_900_000;
 
 /// The time limit of a request, its authentication included. The function has 27 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
@@ -87,7 +87,7 @@ impl Handler {
         let body = parse_body(request.body().as_ref())?;
         let author = author_of(request, &caller);
         let response = json_response(&self.execute(body, caller, author).await);
-        if response.body().len() > MAX_RESPONSE_LENGTH {
+        if length_for_lambda(response.body().as_ref()) > MAX_RESPONSE_LENGTH {
             return Ok(json_response(&self.schema.refuse(response_too_long())));
         }
         Ok(response)
@@ -167,6 +167,11 @@ fn log(response: &async_graphql::Response) {
     }
 }
 
+/// Returns the length of a JSON text within JSON. Its control characters are escaped already.
+fn length_for_lambda(json: &[u8]) -> usize {
+    json.len() + json.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
 fn response_too_long() -> ApiError {
     ApiError::ValidationFailed(format!(
         "The response exceeds {MAX_RESPONSE_LENGTH} bytes. Mutations may have taken effect: check the current state, and \
@@ -216,6 +221,13 @@ fn json_response(response: &async_graphql::Response) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_response_is_measured_as_lambda_takes_it() {
+        let body = serde_json::json!({ "name": "a \"quoted\" \\ text\n" }).to_string();
+        let taken = serde_json::Value::from(body.as_str()).to_string();
+        assert_eq!(length_for_lambda(body.as_bytes()), taken.len() - "\"\"".len());
+    }
 
     #[test]
     fn a_response_with_any_fault_of_the_service_is_no_answer() {

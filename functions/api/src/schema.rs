@@ -35,7 +35,7 @@ pub use self::errors::MAX_ERRORS;
 use self::{mutation::Mutation, query::Query};
 use crate::{
     error::ApiError,
-    service::{BacklogCounts, Service},
+    service::{BacklogCounts, ListedConfigurations, Service},
 };
 
 /// The schema with the service that its resolvers call.
@@ -74,7 +74,8 @@ impl ApiSchema {
             return self.refuse(error);
         }
         request.set_parsed_query(document);
-        self.finish(self.0.execute(request.data(caller).data(BacklogCounts::default())).await)
+        let request = request.data(caller).data(BacklogCounts::default()).data(ListedConfigurations::default());
+        self.finish(self.0.execute(request).await)
     }
 
     /// Returns the response to a request that was not executed to its end.

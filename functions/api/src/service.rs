@@ -21,7 +21,7 @@ pub use self::{
     backlog::{BacklogCounts, DatedBacklog},
     digest::DeliveredDigest,
     jobs::IdentifiedJob,
-    listing::position_of,
+    listing::{ListedConfigurations, position_of},
     page::Page,
     shared::Service,
     update::UpdateTerms,

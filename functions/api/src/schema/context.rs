@@ -8,7 +8,7 @@ use domain::configuration::change::Author;
 
 use crate::{
     error::ApiError,
-    service::{BacklogCounts, Service},
+    service::{BacklogCounts, ListedConfigurations, Service},
 };
 
 /// Returns the service and the caller.
@@ -33,6 +33,14 @@ pub fn of_change<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Calle
 /// As [`of`].
 pub fn of_backlog<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a BacklogCounts), ApiError> {
     Ok((data::<Arc<Service>>(context)?, data(context)?))
+}
+
+/// Returns the service, the caller, and the configurations that this request has listed.
+///
+/// # Errors
+/// As [`of`].
+pub fn of_list<'a>(context: &'a Context<'_>) -> Result<(&'a Service, &'a Caller, &'a ListedConfigurations), ApiError> {
+    Ok((data::<Arc<Service>>(context)?, data(context)?, data(context)?))
 }
 
 fn data<'a, D: Send + Sync + 'static>(context: &'a Context<'_>) -> Result<&'a D, ApiError> {

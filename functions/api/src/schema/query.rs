@@ -40,9 +40,9 @@ pub struct ConfigurationQuery;
 impl ConfigurationQuery {
     /// All export configurations, the oldest first.
     async fn get_all_export_configurations(&self, context: &Context<'_>) -> Result<Option<Vec<ExportConfiguration>>> {
-        let (service, caller) = context::of(context)?;
-        let configurations = service.list(caller).await?;
-        Ok(Some(configurations.into_iter().map(Into::into).collect()))
+        let (service, caller, listed) = context::of_list(context)?;
+        let configurations = service.list(caller, listed).await?;
+        Ok(Some(configurations.iter().cloned().map(Into::into).collect()))
     }
 
     /// One export configuration. `NOT_FOUND`: there is none with this ID.
@@ -58,10 +58,10 @@ impl ConfigurationQuery {
         #[graphql(desc = "The number of items, from 1 to 100. The default is 20.")] first: Option<i32>,
         #[graphql(desc = "The cursor of the item before the page.")] after: Option<String>,
     ) -> Result<Option<Connection<Cursor, ExportConfiguration>>> {
-        let (service, caller) = context::of(context)?;
+        let (service, caller, listed) = context::of_list(context)?;
         let position = pages::position::<Position>(after.as_deref())?;
         let position = position.map(|Position(created_at, id)| (created_at, id));
-        let page = service.page(caller, position, pages::limit(first)?).await?;
+        let page = service.page(caller, listed, position, pages::limit(first)?).await?;
         Ok(Some(pages::connection(page, after.is_none(), |configuration| {
             let (created_at, id) = position_of(configuration);
             Position(created_at, id)

@@ -6,6 +6,7 @@ use domain::{
     export_status::ExportStatus,
     time::Timestamp,
 };
+use tokio::sync::OnceCell;
 
 use super::{
     page::Page,
@@ -13,23 +14,36 @@ use super::{
 };
 use crate::{error::ApiError, ports::SigningPublicKey};
 
+/// The tenant's configurations within one query, so that it reads them at most once.
+#[derive(Debug, Default)]
+pub struct ListedConfigurations(OnceCell<Result<Vec<ExportConfiguration>, ApiError>>);
+
 impl Service {
     /// Returns all configurations of the tenant, the oldest first.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<ExportConfiguration>, ApiError> {
-        let mut configurations = self.ports.configurations.list(&caller.tenant).await?;
-        configurations.sort_by_key(position_of);
-        Ok(configurations)
+    pub async fn list<'a>(
+        &self,
+        caller: &Caller,
+        listed: &'a ListedConfigurations,
+    ) -> Result<&'a [ExportConfiguration], ApiError> {
+        let read = async || {
+            let mut configurations = self.ports.configurations.list(&caller.tenant).await?;
+            configurations.sort_by_key(position_of);
+            Ok(configurations)
+        };
+        listed.0.get_or_init(read).await.as_deref().map_err(Clone::clone)
     }
 
     /// Returns the configurations after a position in the order of [`Service::list`].
     pub async fn page(
         &self,
         caller: &Caller,
+        listed: &ListedConfigurations,
         after: Option<(Timestamp, ConfigurationId)>,
         limit: u16,
     ) -> Result<Page<ExportConfiguration>, ApiError> {
-        let configurations = self.list(caller).await?.into_iter();
-        Ok(Page::first(limit, configurations.filter(|configuration| Some(position_of(configuration)) > after)))
+        let configurations = self.list(caller, listed).await?.iter();
+        let behind = configurations.filter(|configuration| Some(position_of(configuration)) > after);
+        Ok(Page::first(limit, behind.cloned()))
     }
 
     /// Returns one configuration.

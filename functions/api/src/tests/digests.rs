@@ -166,8 +166,9 @@ async fn the_longest_digest_fits_and_many_of_them_are_refused() {
     let job = format!("{id}.0");
     let answer = ask(&world, "acme", &job).await;
     assert_eq!(answer["data"]["getExportDigest"]["sha256"], json!(reference.sha256));
-    assert!(10 * answer.to_string().len() > MAX_RESPONSE_LENGTH);
-    let one = |number: u32| format!("a{number}: getExportDigest(exportJobId: \"{job}\") {{ digest }}");
+    assert!(30 * answer.to_string().len() > MAX_RESPONSE_LENGTH);
+    let one =
+        |number: u32| format!("a{number}: getExportDigest(exportJobId: \"{job}\") {{ digest b: digest c: digest }}");
     let many = (0..10).map(one).collect::<Vec<_>>().join(" ");
     assert_eq!(code(&world.ask(&format!("{{ {many} }}"), Value::Null).await), "GRAPHQL_VALIDATION_FAILED");
 }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use domain::allowance::{
-    BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_PERIOD, MANUAL_RUNS_PER_MINUTE,
-    NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR, NOTICED_CHANGES_PER_HOUR, RUN_REQUEST_LIFETIME,
+use domain::{
+    allowance::{
+        BACKLOG_COUNTS_PER_MINUTE, CONFIGURATION_RUNS_PER_HOUR, CONNECTION_TESTS_PER_PERIOD, MANUAL_RUNS_PER_MINUTE,
+        NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR, NOTICED_CHANGES_PER_HOUR, RUN_REQUEST_LIFETIME,
+    },
+    configuration::{ConfigurationId, ConfigurationKey, ExportConfiguration, test_support},
+    tenant::TenantId,
 };
 use serde_json::{Value, json};
 
@@ -12,7 +16,7 @@ use super::{
     operations::{call, configuration, create_with_role, id, requested, with_role},
     world::{SECRET, World, code},
 };
-use crate::handler::MAX_RESPONSE_LENGTH;
+use crate::ports::MAX_CONFIGURATIONS_PER_TENANT;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -65,24 +69,30 @@ async fn requests_refused_before_a_test_use_no_allowance() {
     assert_eq!(create_with_key(&world, "acme", &json!({})).await.get("errors"), None);
 }
 
+/// The fields of `audit-export config list`.
+const LISTED: &str = "id version type description interval format \
+    filter { include { actions actorTypes targetTypes } exclude { actions actorTypes targetTypes } } \
+    ocsf { version classes { action targetType class activity } } enabled connectionStatus connectionCheckedAt \
+    connectionError { code message } endpointConfiguration { ... on S3EndpointConfiguration { bucketName bucketPath region \
+    endpointUrl roleArn accessKeyId kmsKeyArn expectedBucketOwner } } principalArn exportedThrough lastExport nextExportAt \
+    consecutiveFailures startFrom externalId createdBy createdAt updatedBy updatedAt status { health lagSeconds \
+    lastSuccessAt exportedThrough consecutiveFailures nextExportAt retentionUsedPercent advice }";
+
 #[tokio::test]
-async fn an_answer_fits_into_what_lambda_takes() {
+async fn as_many_and_as_large_configurations_as_allowed_are_listed_at_once() {
     let world = World::new();
-    let document = "mutation($data: CreateS3AssumedRoleExportConfigurationInput!) {
-        createS3AssumedRoleExportConfiguration(data: $data) { id } }";
-    let data = json!({"interval": "EVERY_2_HOURS", "bucketName": "acme-audit", "region": "eu-west-1",
-        "roleArn": "arn:aws:iam::222222222222:role/export", "expectedBucketOwner": "333333333333"});
-    for _ in 0..80 {
-        assert_eq!(world.ask(document, json!({ "data": data })).await.get("errors"), None);
+    for number in 0..MAX_CONFIGURATIONS_PER_TENANT {
+        let configuration_id = ConfigurationId::from_random(number.into());
+        let key = ConfigurationKey { configuration_id, tenant_id: TenantId::parse("acme").unwrap() };
+        world.store(ExportConfiguration { key, ..test_support::largest() });
     }
-    let ask = async |times: usize| {
-        let fields: Vec<String> = (0..times).map(|number| format!("a{number}: nextSteps {{ document }}")).collect();
-        world.ask(&format!("{{ getAllExportConfigurations {{ {} }} }}", fields.join(" ")), Value::Null).await
-    };
-    let once = ask(1).await;
-    assert_eq!(once.get("errors"), None);
-    assert!(30 * once.to_string().len() > MAX_RESPONSE_LENGTH);
-    let refused = ask(30).await;
+    let answer = world.ask(&format!("{{ getAllExportConfigurations {{ {LISTED} }} }}"), Value::Null).await;
+    let listed = answer["data"]["getAllExportConfigurations"].as_array().map(Vec::len);
+    assert_eq!(listed, Some(MAX_CONFIGURATIONS_PER_TENANT.into()), "{:.200}", answer.to_string());
+
+    // Lambda doesn't take a response with two of them.
+    let list = |alias: &str| format!("{alias}: getAllExportConfigurations {{ {LISTED} }}");
+    let refused = world.ask(&format!("{{ {} {} }}", list("a"), list("b")), Value::Null).await;
     assert_eq!(code(&refused), "GRAPHQL_VALIDATION_FAILED");
     assert!(refused.to_string().len() < 1_000, "{refused}");
 }
@@ -363,4 +373,23 @@ async fn a_count_that_was_stored_by_an_unknown_version_is_replaced() {
         json!({"id": id, "backlog": {"events": 0, "countedAt": "2026-11-22T12:00:00.000Z"}})
     );
     assert_eq!(world.history.passes(), 2);
+}
+
+#[tokio::test]
+async fn the_configurations_are_read_once_however_often_a_request_lists_them() {
+    let world = World::new();
+    for _ in 0..3 {
+        new_export(&world).await;
+    }
+    let page =
+        |number| format!("p{number}: exportConfigurations(first: 1) {{ nodes {{ id }} pageInfo {{ hasNextPage }} }}");
+    let pages: Vec<String> = (0..9).map(page).collect();
+    let answer =
+        world.ask(&format!("{{ {} getAllExportConfigurations {{ id }} }}", pages.join(" ")), Value::Null).await;
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    assert_eq!(answer["data"]["getAllExportConfigurations"].as_array().unwrap().len(), 3);
+    assert_eq!(answer["data"]["p8"]["nodes"][0], answer["data"]["getAllExportConfigurations"][0]);
+    assert_eq!(world.lists(), 1);
+    world.ask("{ getAllExportConfigurations { id } }", Value::Null).await;
+    assert_eq!(world.lists(), 2, "the next request reads them again");
 }

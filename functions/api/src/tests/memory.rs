@@ -85,6 +85,8 @@ pub struct State {
     pub progress: BTreeMap<ConfigurationKey, ConnectionTestProgress>,
     /// The changes that were tested before they were stored.
     pub candidates: Vec<Value>,
+    /// The number of times that the configurations of a tenant were listed.
+    pub lists: usize,
     /// The secrets that were encrypted.
     pub plaintexts: Vec<String>,
     /// The messages in the queue of manual runs.
@@ -223,7 +225,8 @@ impl Configurations for Memory {
     }
 
     fn list<'a>(&'a self, tenant: &'a TenantId) -> PortFuture<'a, Vec<ExportConfiguration>> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.lists += 1;
         let of_tenant = state.tables.configurations.values().filter(|stored| stored.key.tenant_id == *tenant);
         ready(Ok(of_tenant.cloned().collect()))
     }

@@ -193,6 +193,11 @@ impl World {
         self.memory.lock().tables.configurations[&key(id)].clone()
     }
 
+    /// Stores a configuration that nobody has created.
+    pub fn store(&self, configuration: ExportConfiguration) {
+        self.memory.lock().tables.configurations.insert(configuration.key.clone(), configuration);
+    }
+
     /// Changes a stored configuration of tenant `acme`, as runs do.
     pub fn change_stored(&self, id: &str, change: impl FnOnce(&mut ExportConfiguration)) {
         change(self.memory.lock().tables.configurations.get_mut(&key(id)).unwrap());
@@ -216,6 +221,11 @@ impl World {
     /// Removes the stored count of a tenant's backlog.
     pub fn drop_counted(&self, tenant: &str) {
         self.memory.lock().tables.backlogs.remove(&TenantId::parse(tenant).unwrap()).unwrap();
+    }
+
+    /// Returns the number of times that the configurations of a tenant were listed.
+    pub fn lists(&self) -> usize {
+        self.memory.lock().lists
     }
 
     /// Returns the secrets that were encrypted.
