@@ -32,6 +32,10 @@ impl Service {
         let (settings, role_arn) =
             parse_assumed_role(settings, role_arn, &self.identity, self.servers).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "role", role_arn.as_str());
+        if !settings.webhooks.is_empty() {
+            self.take_noticed(caller, author).await?;
+            self.check_room(caller, &settings).await?;
+        }
         self.create(author, self.new_key(caller), settings, Authentication::AssumedRole { role_arn }, content_hash)
             .await
     }
@@ -49,6 +53,10 @@ impl Service {
             parse_access_key(settings, access_key, &self.identity, self.servers).map_err(ApiError::InvalidInput)?;
         let content_hash = content_hash(&settings, "accessKey", access_key_id.as_str());
         self.take(caller, Allowance::ConnectionTests).await?;
+        if !settings.webhooks.is_empty() {
+            self.take_noticed(caller, author).await?;
+        }
+        self.check_room(caller, &settings).await?;
         let key = self.new_key(caller);
         let secret = self.ports.secrets.seal(&key, &secret).await?;
         let authentication = Authentication::AccessKey { access_key_id, secret };
@@ -105,6 +113,20 @@ impl Service {
             CreateOutcome::KeyReused => Err(ApiError::IdempotencyKeyReused),
             CreateOutcome::LimitExceeded => Err(ApiError::LimitExceeded { limit: MAX_CONFIGURATIONS_PER_TENANT }),
         }
+    }
+
+    /// Refuses a creation beyond the limit before a secret is encrypted. It is checked again when the configuration is stored.
+    ///
+    /// With an idempotency key, the creation may repeat one that was done, so that is left to the store.
+    async fn check_room(&self, caller: &Caller, settings: &Settings) -> Result<(), ApiError> {
+        if settings.idempotency_key.is_some() {
+            return Ok(());
+        }
+        let known = self.ports.configurations.list(&caller.tenant).await?.len();
+        if known >= usize::from(MAX_CONFIGURATIONS_PER_TENANT) {
+            return Err(ApiError::LimitExceeded { limit: MAX_CONFIGURATIONS_PER_TENANT });
+        }
+        Ok(())
     }
 
     fn new_key(&self, caller: &Caller) -> ConfigurationKey {

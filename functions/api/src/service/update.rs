@@ -14,6 +14,7 @@ use domain::{
 use super::{
     connection_test::PassedTest,
     shared::{MAX_CHANGE_ATTEMPTS, Service, key_of},
+    webhooks::have_new_secrets,
 };
 use crate::{error::ApiError, ports::EditOutcome};
 
@@ -86,6 +87,10 @@ impl Service {
                 if passed.is_none() {
                     continue;
                 }
+            }
+            if !is_counted && webhooks.as_deref().is_some_and(have_new_secrets) {
+                self.take_noticed(caller, author).await?;
+                is_counted = true;
             }
             let is_untested = update.needs_a_test() && !is_tested_first;
             let webhooks = match webhooks {

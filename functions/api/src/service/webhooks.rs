@@ -16,8 +16,13 @@ use futures::future::try_join_all;
 use super::shared::{Service, key_of};
 use crate::error::ApiError;
 
+/// Returns whether a secret has to be encrypted.
+pub(super) fn have_new_secrets(webhooks: &[NewWebhook]) -> bool {
+    webhooks.iter().any(|webhook| matches!(webhook, NewWebhook::Unsealed { .. }))
+}
+
 impl Service {
-    /// Encrypts the new secrets, all at once.
+    /// Encrypts the new secrets, all at once. Each is a request to KMS, so the caller counts them against an allowance before.
     pub(super) async fn seal_webhooks(
         &self,
         key: &ConfigurationKey,

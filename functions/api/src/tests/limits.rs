@@ -393,3 +393,45 @@ async fn the_configurations_are_read_once_however_often_a_request_lists_them() {
     world.ask("{ getAllExportConfigurations { id } }", Value::Null).await;
     assert_eq!(world.lists(), 2, "the next request reads them again");
 }
+
+#[tokio::test]
+async fn no_secret_is_encrypted_for_a_request_beyond_a_limit() {
+    let world = World::new();
+    let id = new_export(&world).await;
+    let webhooks = json!([{"url": "https://hooks.example.com/", "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}]);
+    let with_webhooks = || {
+        let mut data = with_role();
+        data["notifications"] = webhooks.clone();
+        data
+    };
+    let update = async || {
+        let document = "mutation($data: UpdateS3AssumedRoleExportConfigurationInput!) {
+            updateS3AssumedRoleExportConfiguration(data: $data) { id } }";
+        world.ask(document, json!({ "data": {"id": id, "notifications": webhooks} })).await
+    };
+    configuration(&create_with_role(&world, with_webhooks()).await);
+    for _ in 1..NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR {
+        configuration(&update().await);
+    }
+    let encrypted = world.plaintexts().len();
+    assert_eq!(encrypted, NOTICED_CHANGES_OF_AN_AUTHOR_PER_HOUR as usize);
+    let keyed = json!({"notifications": webhooks});
+    for refused in
+        [update().await, create_with_role(&world, with_webhooks()).await, create_with_key(&world, "acme", &keyed).await]
+    {
+        assert_eq!(code(&refused), "TOO_MANY_CHANGES");
+    }
+    assert_eq!(world.plaintexts().len(), encrypted);
+
+    world.wait(Duration::from_hours(1));
+    for number in 2..MAX_CONFIGURATIONS_PER_TENANT {
+        let configuration_id = ConfigurationId::from_bytes([u8::try_from(number).unwrap(); 16]);
+        let key = ConfigurationKey { configuration_id, tenant_id: TenantId::parse("acme").unwrap() };
+        world.store(ExportConfiguration { key, ..test_support::with_role() });
+    }
+    for refused in [create_with_role(&world, with_webhooks()).await, create_with_key(&world, "acme", &json!({})).await]
+    {
+        assert_eq!(code(&refused), "LIMIT_EXCEEDED");
+    }
+    assert_eq!(world.plaintexts().len(), encrypted);
+}
