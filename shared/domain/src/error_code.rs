@@ -172,7 +172,7 @@ error_codes! {
         "The cursor was not returned by this list.",
         "Send an endCursor of the same list unchanged, or start without `after`.";
     TooManyTests = "TOO_MANY_TESTS", [GraphQl],
-        "The tenant has reached the limit of connection tests per minute. Nothing was changed or tested.",
+        "The tenant has reached the limit of connection tests within 20 seconds. Nothing was changed or tested.",
         "Try again after extensions.retryAfterSeconds.";
     TooManyRuns = "TOO_MANY_RUNS", [GraphQl],
         "The tenant has reached the limit of requested runs per minute, or per hour for this export configuration. Nothing was \

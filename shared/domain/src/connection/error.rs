@@ -103,8 +103,9 @@ impl ConnectionErrorCode {
                 "Give the pair that IAM showed when the access key was created.",
             ),
             Self::RegionDisabled => (
-                "AWS STS isn't activated for the bucket's Region in the role's account.",
-                "Enable the Region in the account's settings, or choose a bucket in an enabled one.",
+                "AWS STS isn't activated for the bucket's Region in the role's account, or in the service's.",
+                "Enable the Region in the account's settings, or choose a bucket in an enabled one. For the service's account, ask \
+                 its operator.",
             ),
             Self::EndpointUnreachable => (
                 "The endpoints of AWS in the Region, or the server of endpointUrl, can't be reached.",
