@@ -7,8 +7,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from infra.lint.template import RESOURCES
 from infra.lint.test_documents import ROOT, SERVICE, files
-from infra.lint.test_template import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
