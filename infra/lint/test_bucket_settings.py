@@ -1,4 +1,4 @@
-"""Every row of the guide's table of bucket settings has a test, every test a row, and each proves the code that the row names.
+"""Every row of the table of bucket settings has a test, every test a row, and each proves the code that the row names.
 
 A comment `Row: …` before a test, or before a case of one, names the row by its first cell. A † in that cell says that only tests of
 requests and of documented answers prove the row, none with such a bucket.
@@ -10,7 +10,7 @@ import re
 
 from infra.lint.test_documents import ROOT, files
 
-GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+PAGE = ROOT / "docs" / "BUCKETS.md"
 HEADING = "\n## Settings of the bucket\n"
 MARK = re.compile(r"^ *(?://|#) Row: (.+)$", re.MULTILINE)
 # The end of a function: its brace in Rust; in Python two blank lines.
@@ -21,9 +21,9 @@ REQUESTS = ROOT / "shared" / "aws-adapters"
 CODE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)`")
 
 
-def rows_of(guide: str) -> dict[str, str]:
+def rows_of(page: str) -> dict[str, str]:
     """Returns the other cells of each row of the section's table, by its first cell."""
-    section = guide.partition(HEADING)[2].partition("\n## ")[0]
+    section = page.partition(HEADING)[2].partition("\n## ")[0]
     _, *lines = re.findall(r"^\| (.+) \|$", section, re.MULTILINE)
     cells = [line.partition(" | ") for line in lines]
     assert len({name for name, _, _ in cells}) == len(cells), "two rows have the same name"
@@ -55,7 +55,7 @@ def unproven_codes(rows: dict[str, str], marks: dict[str, list[str]]) -> list[tu
 
 
 def test_every_setting_of_a_bucket_has_a_row_and_a_test_of_its_code() -> None:
-    cells = rows_of(GUIDE.read_text())
+    cells = rows_of(PAGE.read_text())
     rows = {name.removesuffix(ARGUED): rest for name, rest in cells.items()}
     sources = [path for path in files(".rs", ".py") if path.parent != ROOT / "infra" / "lint"]
     marks = marks_of([path.read_text() for path in sources])
@@ -67,9 +67,9 @@ def test_every_setting_of_a_bucket_has_a_row_and_a_test_of_its_code() -> None:
 
 
 def test_rows_and_tests_that_do_not_match_are_found() -> None:
-    guide = f"{HEADING}\n| Setting | Export | Do |\n|---|---|---|\n| a | `WRITE_DENIED` | - |\n| b | `KMS_DENIED` | - |\n\n## C\n"
+    page = f"{HEADING}\n| Setting | Export | Do |\n|---|---|---|\n| a | `WRITE_DENIED` | - |\n| b | `KMS_DENIED` | - |\n\n## C\n"
     rust = "// Row: a\n#[test]\nfn one() {\n    ConnectionFailure::WriteDenied\n}\n\nfn two() { KmsDenied }\n"
     python = '# Row: b\ndef test() -> None:\n    "WRITE_DENIED"\n\n\nKMS_DENIED = 1\n'
-    rows, marks = rows_of(guide), marks_of([rust, python])
+    rows, marks = rows_of(page), marks_of([rust, python])
     assert list(rows) == list(marks) == ["a", "b"]
     assert unproven_codes(rows, marks) == [("b", "KMS_DENIED")]

@@ -1,4 +1,5 @@
-"""The fenced blocks of docs/CUSTOMER_GUIDE.md, docs/READING.md, docs/PRODUCERS.md and docs/IDENTITY.md.
+"""The fenced blocks of docs/CUSTOMER_GUIDE.md and docs/BUCKETS.md (the guide), docs/READING.md, docs/PRODUCERS.md and
+docs/IDENTITY.md.
 
 Comments before the guide's blocks tag them: `<!-- guide: cli iam -->` is for readers who chose the command line and IAM commands.
 A block without a comment is for all readers. In the page on reading, `<!-- reading: duckdb -->` names the readers of a block, or the
@@ -18,6 +19,7 @@ from typing import Any
 from infra.local.settings import ROOT
 
 GUIDE = ROOT / "docs" / "CUSTOMER_GUIDE.md"
+BUCKETS = ROOT / "docs" / "BUCKETS.md"
 READING = ROOT / "docs" / "READING.md"
 PRODUCERS = ROOT / "docs" / "PRODUCERS.md"
 IDENTITY = ROOT / "docs" / "IDENTITY.md"
@@ -72,7 +74,7 @@ def setup_permissions() -> list[str]:
     return sorted({found for row in rows for found in re.findall(r"`([a-z0-9]+:[A-Za-z]+)`", row)})
 
 
-BLOCKS = read_blocks(GUIDE, "guide")
+BLOCKS = [block for page in (GUIDE, BUCKETS) for block in read_blocks(page, "guide")]
 READING_BLOCKS = read_blocks(READING, "reading")
 IDENTITY_BLOCKS = read_blocks(IDENTITY, "identity")
 

@@ -1,6 +1,6 @@
 """Settings of a customer's bucket: the export works, or the connection test fails with the code that the guide names.
 
-`Row:` names the row of "Settings of the bucket" in docs/CUSTOMER_GUIDE.md that a test proves; infra/lint/test_bucket_settings.py
+`Row:` names the row of "Settings of the bucket" in docs/BUCKETS.md that a test proves; infra/lint/test_bucket_settings.py
 compares them. Settings that the emulator does not enforce are tested with the requests and with S3's answers in
 shared/aws-adapters: object_sink/tests/bucket_settings.rs and tests/strict_bucket.rs.
 """
