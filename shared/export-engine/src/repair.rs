@@ -72,7 +72,12 @@ impl<P: RepairPorts> RepairEngine<'_, P> {
 
     async fn repair(&self, configuration: &ExportConfiguration, repair: Repair) -> Result<RepairOutcome, PortError> {
         let mut walk = Walk::claim(self, configuration, repair).await?;
-        match walk.visit_files().await.map_err(|error| as_passing(error, &configuration.destination.site)) {
+        let outcome = match walk.test_connection_if_due().await {
+            Ok(()) => walk.visit_files().await.map_err(|error| as_passing(error, &configuration.destination.site)),
+            // It knows whether the connection has worked before.
+            Err(error) => Err(error),
+        };
+        match outcome {
             Ok(WalkOutcome::Done) => walk.repair.end(),
             Ok(WalkOutcome::Paused) => return Ok(RepairOutcome::Paused),
             Ok(WalkOutcome::Elsewhere) => return Ok(RepairOutcome::Elsewhere),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     configuration::{Destination, ExportConfiguration, ExportProgress},
-    connection::Connection,
+    connection::{Connection, ConnectionErrorCode},
     encoding::Encoding,
     event_filter::EventFilter,
     export_format::ExportFormat,
@@ -219,7 +219,7 @@ impl Replay {
         let ReplayTest { at, version } = self.test.unwrap_or(ReplayTest { at: Timestamp::EPOCH, version: 0 });
         let is_tested = version == configuration.version;
         let is_same_site = configuration.destination.site == self.destination.site;
-        let has_answered = is_same_site && configuration.connection.has_answered();
+        let has_worked = is_same_site && may_have_worked(&configuration.connection);
         ExportConfiguration {
             key: self.key.export(),
             replay_of: Some(self.key.configuration_id),
@@ -232,7 +232,7 @@ impl Replay {
             start_from: self.period.from.max(configuration.start_from),
             connection: if is_tested {
                 Connection::Success { checked_at: at }
-            } else if has_answered {
+            } else if has_worked {
                 // Too old to count as a test, and enough to tell an outage of the Region from one that doesn't exist.
                 Connection::Success { checked_at: Timestamp::EPOCH }
             } else {
@@ -248,12 +248,19 @@ impl Replay {
     }
 }
 
+/// Returns whether a destination that does not answer now may have worked before. A Region that is disabled for the service's
+/// account never did.
+fn may_have_worked(connection: &Connection) -> bool {
+    let is_disabled = connection.error().is_some_and(|error| error.code == ConnectionErrorCode::RegionDisabled);
+    connection.has_answered() && !is_disabled
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         configuration::{Layout, bucket::BucketPath, test_support::with_role},
-        connection::ConnectionStatus,
+        connection::{ConnectionError, ConnectionStatus},
         export_run::ExportState,
         replay::test_support::{replay, request},
     };
@@ -378,8 +385,12 @@ mod tests {
         for untested in [replay(), tested(configuration.version - 1)] {
             let connection = connection(untested.clone(), &configuration);
             assert_eq!(connection, Connection::Success { checked_at: Timestamp::EPOCH }, "it counts as an old test");
-            let never_reached = ExportConfiguration { connection: Connection::Pending, ..with_role() };
-            assert_eq!(untested.export(&never_reached).connection.status(), ConnectionStatus::Pending);
+            let error = ConnectionError { code: ConnectionErrorCode::RegionDisabled, message: String::new() };
+            let refused = Connection::Failed { checked_at: at, error };
+            for never_reached in [Connection::Pending, refused] {
+                let configuration = ExportConfiguration { connection: never_reached, ..with_role() };
+                assert_eq!(untested.export(&configuration).connection.status(), ConnectionStatus::Pending);
+            }
         }
     }
 

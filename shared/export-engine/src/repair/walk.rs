@@ -101,14 +101,17 @@ impl<'a, P: RepairPorts> Walk<'a, P> {
         self.has_moved && self.engine.exports.clock.now() >= self.pause_at
     }
 
+    /// Tests the connection as a run does: a role that everybody may assume is not used for one tenant.
+    pub(super) async fn test_connection_if_due(&self) -> Result<(), PortError> {
+        let ExportEngine { configurations, connector, clock, .. } = self.engine.exports;
+        ConnectionTest { configurations, connector, clock }.check_if_due(self.configuration).await
+    }
+
     /// Visits the files of the range that are not done yet, in the order of their windows.
     pub(super) async fn visit_files(&mut self) -> Result<WalkOutcome, PortError> {
         let (windows, configuration) = (self.engine.windows, self.configuration);
         let key = &configuration.key;
-        let ExportEngine { configurations, connector, clock, .. } = self.engine.exports;
-        // As in a run: a role that everybody may assume is not used for one tenant.
-        ConnectionTest { configurations, connector, clock }.check_if_due(configuration).await?;
-        let sink = connector.connect(configuration, &configuration.destination).await?;
+        let sink = self.engine.exports.connector.connect(configuration, &configuration.destination).await?;
         let Some(state) = windows.state(key).await? else { return Ok(WalkOutcome::Done) };
         let first = match self.repair.position.sequence {
             Some(sequence) => sequence,
