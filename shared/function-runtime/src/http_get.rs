@@ -1,6 +1,6 @@
 //! A GET request to a server of any operator, over the HTTP client of the AWS SDK.
 
-use std::{io, net::IpAddr};
+use std::net::IpAddr;
 
 use aws_smithy_http_client::{
     Connector,
@@ -75,10 +75,10 @@ struct PublicResolver;
 impl ResolveDns for PublicResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let found: io::Result<Vec<IpAddr>> = tokio::net::lookup_host((name, 0))
-                .await
-                .map(|addresses| addresses.map(|address| address.ip()).collect());
-            CustomerServers::Public.checked(name, found.unwrap_or_default()).map_err(ResolveDnsError::new)
+            // A failed lookup says nothing about the name: its cause is passed on.
+            let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            let addresses = found.map(|address| address.ip()).collect();
+            CustomerServers::Public.checked(name, addresses).map_err(ResolveDnsError::new)
         })
     }
 }
@@ -115,6 +115,12 @@ mod tests {
         let error = get_over(&client, &Url::parse(&endpoint).unwrap(), 1_024).await.err();
         assert!(matches!(error, Some(GetError::Request(_))), "{error:?}");
         assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_failed_lookup_is_kept() {
+        let error = get(&Url::parse("https://issuer.invalid/keys").unwrap(), 1_024).await.unwrap_err();
+        assert!(format!("{error:?}").contains("failed to lookup address information"), "{error:?}");
     }
 
     #[tokio::test]

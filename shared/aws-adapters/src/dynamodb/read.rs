@@ -1,6 +1,9 @@
 //! Strongly consistent reads: single items, batches, and pages of queries and scans.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     operation::query::{QueryOutput, builders::QueryFluentBuilder},
@@ -101,18 +104,19 @@ impl Batch {
     /// # Errors
     /// Transient if one was not read.
     pub fn complete(self) -> Result<Vec<Item>, PortError> {
-        if self.unread.is_empty() { Ok(self.items) } else { Err(self.unread_item()) }
+        self.unread.first().map_or(Ok(self.items), |key| Err(unread(self.operation, key)))
     }
 
     /// Returns the items that were read by `read`, and an error for each that was not.
     pub fn each<T>(self, read: impl Fn(&Item) -> Result<T, PortError>) -> Vec<Result<T, PortError>> {
-        let unread = self.unread.iter().map(|_| Err(self.unread_item()));
+        let unread = self.unread.iter().map(|key| Err(unread(self.operation, key)));
         self.items.iter().map(read).chain(unread).collect()
     }
+}
 
-    fn unread_item(&self) -> PortError {
-        PortError::transient(self.operation, format!("a key was left unprocessed {MAX_BATCH_ATTEMPTS} times"))
-    }
+fn unread(operation: &'static str, key: &Item) -> PortError {
+    let key: BTreeMap<_, _> = key.iter().filter_map(|(name, value)| Some((name, value.as_s().ok()?))).collect();
+    PortError::transient(operation, format!("the key {key:?} was left unprocessed {MAX_BATCH_ATTEMPTS} times"))
 }
 
 impl Table {
