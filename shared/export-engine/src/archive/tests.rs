@@ -19,7 +19,7 @@ use domain::{
 };
 use host::Clock;
 
-use self::{alarms::Alarms, rows::Rows};
+use self::rows::Rows;
 use super::*;
 use crate::{
     alarms::{ARCHIVE_BEHIND, ARCHIVE_DAMAGED},
@@ -30,7 +30,6 @@ use crate::{
     },
 };
 
-mod alarms;
 mod beside_erasure;
 mod rows;
 mod turns;

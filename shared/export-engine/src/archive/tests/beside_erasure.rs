@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     erasure::{ErasureSettings, EventErasure},
     ports::{ArchiveReset, EventPartition, ItemEraser, SegmentEraser},
+    test_support::AlarmLines,
 };
 
 /// The stores of a tenant, where a pass of the archiver goes before each step of an erasure, once references were searched.
@@ -65,7 +66,7 @@ async fn an_archiver_beside_an_erasure_raises_no_alarm() {
     let (tenant, beside, mut counts) = (tenant(), Beside(&store), ErasureCounts::default());
     let erasure =
         EventErasure { tenant: &tenant, items: &beside, segments: &beside, archive: &beside, clock: &store, settings };
-    let alarms = Alarms::default();
+    let alarms = AlarmLines::default();
     alarms.of(erasure.run(&mut counts)).await.unwrap();
     assert_eq!(alarms.taken(), Vec::<String>::new());
     // Some blocks were archived meanwhile.
