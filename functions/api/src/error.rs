@@ -69,10 +69,15 @@ fn exhausted(allowance: Allowance, retry_after_seconds: u64) -> String {
         Allowance::BacklogCounts => {
             format!("The limit of {limit} backlog counts per minute is reached, and none includes this configuration.")
         }
-        Allowance::NoticedChanges => format!("The limit of {limit} changes per hour that send notices is reached."),
-        Allowance::NoticedChangesOf(_) => {
-            format!("Your limit of {limit} changes per hour that send notices is reached. Others can still make some.")
+        Allowance::NoticedChanges => {
+            format!(
+                "The limit of {limit} changes per hour that send notices or create exports with webhooks is reached."
+            )
         }
+        Allowance::NoticedChangesOf(_) => format!(
+            "Your limit of {limit} changes per hour that send notices or create exports with webhooks is reached. Others can \
+             still make some."
+        ),
     };
     format!("{limit} Try again in {retry_after_seconds} seconds.")
 }

@@ -24,7 +24,8 @@ pub const CONNECTION_TESTS_PERIOD: Duration = Duration::from_secs(20);
 pub const TEST_OCCUPANCY: Duration = Duration::from_secs(18);
 
 /// The most connection tests and tests of webhooks of one tenant that run at a time: those of the end of one period, and those
-/// of the beginning of the next one. What is reserved for verifier, notifier and api has to be more.
+/// of the beginning of the next one. What is reserved for verifier, notifier and api has to be more. Tests that begin late, after
+/// cold starts, may overlap with those of a third period for a moment.
 pub const MAX_RUNNING_TESTS: u32 = 20;
 
 /// Manual runs of one tenant within one minute. Limits the writes and messages that a script can cause.
@@ -37,8 +38,8 @@ pub const CONFIGURATION_RUNS_PER_HOUR: u32 = 10;
 /// Backlog counts of one tenant within one minute. Each reads up to 20 pages of 1 MB.
 pub const BACKLOG_COUNTS_PER_MINUTE: u32 = 6;
 
-/// Changes of one tenant within one hour that make notices. The outbox has a notice of each, and delays those of the tenants
-/// in its shard by them: see `export_engine::publisher`. A person makes a few; a script over all exports of a tenant fits.
+/// Changes of one tenant within one hour that make notices, and new exports with webhooks, whose secrets are encrypted. The
+/// outbox has the notices, and delays those of the tenants in its shard by them: see `export_engine::publisher`. A person makes a few; a script over all exports of a tenant fits.
 pub const NOTICED_CHANGES_PER_HOUR: u32 = 200;
 
 /// Those of one author within one hour. The other half is left for whoever moves an export back.

@@ -184,7 +184,7 @@ error_codes! {
         "Try again after extensions.retryAfterSeconds, and request the backlogs of all configurations at once.";
     TooManyChanges = "TOO_MANY_CHANGES", [GraphQl],
         "The person or the tenant has reached the limit of changes per hour that send notices, such as disabling or deleting \
-         an export configuration. Nothing was changed.",
+         an export configuration, or that create one with webhooks. Nothing was changed.",
         "Try again after extensions.retryAfterSeconds. Enabling an export configuration is never refused. Where the person's \
          own limit is reached, another one can still make the change.";
     ReplayInProgress = "REPLAY_IN_PROGRESS", [GraphQl],

@@ -26,7 +26,8 @@ pub struct ConfigurationMutation;
 #[Object]
 impl ConfigurationMutation {
     /// Creates an enabled export with an access key, and tests its connection at once. A failed test is reported in
-    /// `connectionStatus` and doesn't undo the creation.
+    /// `connectionStatus` and doesn't undo the creation. `TOO_MANY_CHANGES`: exports with webhooks count as changes that send
+    /// notices, also where an idempotency key repeats a creation; try again later with the same key.
     async fn create_s3_access_key_export_configuration(
         &self,
         context: &Context<'_>,
@@ -40,7 +41,7 @@ impl ConfigurationMutation {
     }
 
     /// Creates an enabled export with a role, which need not exist yet: its trust policy needs the returned `externalId`.
-    /// Test the connection when the role exists.
+    /// Test the connection when the role exists. `TOO_MANY_CHANGES`: as for an access key.
     async fn create_s3_assumed_role_export_configuration(
         &self,
         context: &Context<'_>,

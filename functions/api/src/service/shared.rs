@@ -73,7 +73,7 @@ impl Service {
         Ok(is_counted)
     }
 
-    /// Counts a change that makes notices. One author can't use up what the tenant has.
+    /// Counts a change that makes notices, or a new export with webhooks. One author can't use up what the tenant has.
     pub(super) async fn take_noticed(&self, caller: &Caller, author: &Author) -> Result<(), ApiError> {
         self.take(caller, Allowance::NoticedChangesOf(author.into())).await?;
         self.take(caller, Allowance::NoticedChanges).await
