@@ -166,6 +166,11 @@ def log_lines(stack: Stack, *words: str) -> list[dict[str, Any]]:
     return found
 
 
+def log_group(stack: Stack, function: str) -> str:
+    """Returns the name of a function's log group."""
+    return f"/audit-export/{stack.description['stackName']}/{function}"
+
+
 def lines_of_log_group(stack: Stack, group: str, since_milliseconds: int = 0) -> list[str]:
     """Returns the lines of a log group that are at least as new, the oldest first.
 

@@ -26,6 +26,7 @@ from tests.e2e.harness import (
     CustomerFactory,
     Record,
     lines_of_log_group,
+    log_group,
     make_events,
     messages_of_the_alarms_topic,
 )
@@ -92,8 +93,7 @@ STARTED_MILLISECONDS = int(time.time() * 1_000)
 
 
 def log_lines(stack: Stack, function: str, since_milliseconds: int = STARTED_MILLISECONDS) -> list[str]:
-    group = f"/audit-export/{stack.description['stackName']}/{function}"
-    return lines_of_log_group(stack, group, since_milliseconds)
+    return lines_of_log_group(stack, log_group(stack, function), since_milliseconds)
 
 
 def deployed_milliseconds(stack: Stack) -> int:
@@ -105,8 +105,8 @@ def deployed_milliseconds(stack: Stack) -> int:
 
 def filters(stack: Stack, function: str) -> dict[str, dict[str, Any]]:
     """Returns the deployed filters of a function's log group, by the name of their metric."""
-    group = f"/audit-export/{stack.description['stackName']}/{function}"
-    pages = stack.client("logs").get_paginator("describe_metric_filters").paginate(logGroupName=group)
+    paginator = stack.client("logs").get_paginator("describe_metric_filters")
+    pages = paginator.paginate(logGroupName=log_group(stack, function))
     found = [entry for page in pages for entry in page["metricFilters"]]
     return {entry["metricTransformations"][0]["metricName"]: entry for entry in found}
 

@@ -27,6 +27,7 @@ from tests.e2e.harness import (
     Tenant,
     create_queue,
     lines_of_log_group,
+    log_group,
     log_lines,
     make_events,
     messages_of_the_alarms_topic,
@@ -161,8 +162,7 @@ def lines_of_last_exports(stack: Stack, tenant: Tenant) -> list[dict[str, Any]]:
 
     The schedule may have published before the watcher, and what a scheduled invocation writes is in MiniStack's log group alone.
     """
-    group = f"/audit-export/{stack.description['stackName']}/housekeeper"
-    lines = lines_of_log_group(stack, group, STARTED_MILLISECONDS)
+    lines = lines_of_log_group(stack, log_group(stack, "housekeeper"), STARTED_MILLISECONDS)
     in_group = [json.loads(line) for line in lines if line.startswith("{") and tenant.name in line]
     found = log_lines(stack, tenant.name) + in_group
     return [line for line in found if line.get("alarm") == "LAST_EXPORT_STOPPED"]
